@@ -1,0 +1,115 @@
+"""Sums up every pytest run of CI and says what failed, what was skipped and why.
+
+Usage: tally.py JUNIT_FOLDER TOX_RESULT [RUN=EXIT_STATUS ...]
+
+TOX_RESULT is what `tox --result-json` wrote: it names every environment that has to run. Each
+pytest run left JUNIT_FOLDER/RUN.xml. A failed run without a failed test counts as one failure,
+and so does a test that was skipped in every run that had it. The last line reads
+"N passed, N failed, N skipped".
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+TAIL = 40  # lines of a failure that are printed
+
+
+@dataclass
+class Tally:
+    passed: int = 0
+    failures: list[str] = field(default_factory=list)
+    #: reason -> runs -> how many tests
+    skips: dict[str, dict[str, int]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(int))
+    )
+    ran: set[str] = field(default_factory=set)
+    skipped: dict[str, str] = field(default_factory=dict)
+    skipped_count: int = 0
+
+    def add_run(self, env: str, path: Path) -> int:
+        """Read one report; the number of tests in it."""
+        cases = list(ElementTree.parse(path).iter("testcase"))
+        for case in cases:
+            name = f"{case.get('classname', '')}::{case.get('name', '')}"
+            bad = [mark for mark in case if mark.tag in ("failure", "error")]
+            skip = case.find("skipped")
+            if bad:
+                text = (bad[0].text or bad[0].get("message") or "").strip()
+                tail = "\n    ".join(text.splitlines()[-TAIL:])
+                self.failures.append(f"{env}: {name}\n    {tail}")
+                self.ran.add(name)
+            elif skip is None:
+                self.passed += 1
+                self.ran.add(name)
+            else:
+                reason = skip.get("message") or "no reason given"
+                self.skipped_count += 1
+                self.skips[reason][env] += 1
+                if skip.get("type") == "pytest.xfail":
+                    self.ran.add(name)
+                else:
+                    self.skipped.setdefault(name, reason)
+        return len(cases)
+
+    def add_status(self, env: str, status: int | None, path: Path) -> None:
+        """Read a run's report, if it wrote one, and hold its exit status against it.
+
+        None as status: the run never happened.
+        """
+        before = len(self.failures)
+        tests = self.add_run(env, path) if path.exists() else None
+        if tests == 0:
+            self.failures.append(f"{env}: its pytest ran no test")
+        if status != 0 and len(self.failures) == before:
+            what = "never ran" if status is None else f"failed (exit status {status})"
+            self.failures.append(f"{env}: the run {what}; its output is above")
+
+    def never_ran(self) -> dict[str, str]:
+        return {name: why for name, why in self.skipped.items() if name not in self.ran}
+
+
+def statuses(tox_result: Path, runs: list[str]) -> dict[str, int | None]:
+    """Exit status of every run that has to be, by name."""
+    found: dict[str, int | None] = {}
+    for run in runs:
+        name, _, status = run.partition("=")
+        found[name] = int(status)
+    if not tox_result.exists():
+        return {**found, "tox": None}
+    for env, seen in json.loads(tox_result.read_text())["testenvs"].items():
+        if env.startswith("."):  # where the wheel is built
+            continue
+        result = seen.get("result") or {"skipped": True}
+        found[env] = None if result["skipped"] else int(result["exit_code"])
+    return found
+
+
+def main(folder: Path, tox_result: Path, runs: list[str]) -> int:
+    tally = Tally()
+    named = statuses(tox_result, runs)
+    for env, status in named.items():
+        tally.add_status(env, status, folder / f"{env}.xml")
+    for name, reason in sorted(tally.never_ran().items()):
+        tally.failures.append(f"{name}: skipped in every run: {reason}")
+
+    for reason, counts in sorted(tally.skips.items()):
+        where = ", ".join(f"{env} ({count})" for env, count in counts.items())
+        print(f"SKIPPED {reason}: {where}")
+    for failure in tally.failures:
+        print(f"FAILED {failure}")
+    print(f"{len(named)} runs: {', '.join(named)}")
+    if not tally.passed:
+        tally.failures.append("no test passed at all")
+    failed = len(tally.failures)
+    print(f"{tally.passed} passed, {failed} failed, {tally.skipped_count} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))

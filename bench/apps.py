@@ -1,0 +1,354 @@
+"""The apps that are timed, bare, ours and the peers', each with what its client sends.
+
+Every app answers "/" with the user's name: the bare view from a constant, ours from the claims
+(`g.auth.session_claims["fullName"]`), the peers from what they offer. `request.py` calls them in
+process; `server.py` serves the Flask ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import common
+import peers
+from common import ISSUER, NAME, PARTY, Signer, claims
+
+REFUSED = ("401", "403", "422", "302")
+AGENT = {"User-Agent": "bench/1"}  # Flask-Login writes its session anew for another browser.
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """An app and what a signed-in client sends to it; `forged` is the same, badly signed."""
+
+    name: str
+    app: Any
+    good: Mapping[str, str]
+    forged: Mapping[str, str] | None = None
+
+
+def by_cookie(token: str, name: str = "__session") -> dict[str, str]:
+    return AGENT | {"Cookie": f"theme=dark; {name}={token}; _ga=GA1.1.1234567890.1700000000"}
+
+
+def by_header(token: str) -> dict[str, str]:
+    return AGENT | {"Authorization": f"Bearer {token}"}
+
+
+def ours(signer: Signer, **more: object) -> dict[str, object]:
+    return {"ISSUER": ISSUER, "JWKS": signer.jwks, "AUTHORIZED_PARTIES": [PARTY], **more}
+
+
+# Flask: each function makes one app; `base` is a key server's address
+
+
+def flask_bare(signer: Signer, base: str) -> Any:
+    from flask import Flask
+
+    app = Flask("bench")
+    app.add_url_rule("/", "view", lambda: NAME)
+    return app
+
+
+def flask_ours(signer: Signer, base: str, **more: object) -> Any:
+    from flask import Flask, g
+
+    from flask_session_claims import SessionClaims, login_required
+
+    app = Flask("bench")
+    app.config.update({f"SESSION_CLAIMS_{key}": it for key, it in ours(signer, **more).items()})
+    SessionClaims(app)
+
+    @app.get("/")
+    @login_required
+    def view() -> Any:
+        return g.auth.session_claims["fullName"]
+
+    return app
+
+
+def flask_ours_uncached(signer: Signer, base: str) -> Any:
+    return flask_ours(signer, base, TOKEN_CACHE_SIZE=0)
+
+
+def flask_login(signer: Signer, base: str) -> Any:
+    from flask import Flask
+    from flask_login import LoginManager, UserMixin, current_user, login_required, login_user
+
+    class User(UserMixin):
+        id, name = "1", NAME
+
+    users, app = {"1": User()}, Flask("bench")
+    app.secret_key = "bench" * 8
+    LoginManager(app).user_loader(users.get)
+    app.add_url_rule("/sign-in", "sign_in", lambda: str(login_user(users["1"])))
+
+    @app.get("/")
+    @login_required
+    def view() -> Any:
+        return current_user.name
+
+    return app
+
+
+def flask_clerk(signer: Signer, base: str, pem: str | None = None) -> Any:
+    from clerk_backend_api.security import authenticate_request
+    from flask import Flask, abort, request
+
+    app = Flask("bench")
+    settings = peers.clerk_options(pem=pem, base=None if pem else base)
+
+    @app.get("/")
+    def view() -> Any:
+        asked: Any = request
+        state = authenticate_request(asked, settings)
+        if not state.is_signed_in or state.payload is None:
+            abort(401)
+        return state.payload["fullName"]
+
+    return app
+
+
+def flask_clerk_pem(signer: Signer, base: str) -> Any:
+    return flask_clerk(signer, base, signer.pem)
+
+
+def flask_extended(signer: Signer, base: str) -> Any:
+    from flask_jwt_extended import get_jwt, jwt_required
+
+    app = peers.jwt_extended_app(signer)
+    app.add_url_rule("/", "view", jwt_required()(lambda: get_jwt()["fullName"]))
+    return app
+
+
+def flask_supertokens(signer: Signer, base: str) -> Any:
+    from flask import Flask, g
+    from supertokens_python.framework.flask import Middleware
+    from supertokens_python.recipe.session.framework.flask import verify_session
+
+    peers.start_supertokens(base)
+    app = Flask("bench")
+    Middleware(app)
+
+    @app.get("/")
+    @verify_session()
+    def view() -> Any:
+        return g.supertokens.get_access_token_payload()["fullName"]
+
+    return app
+
+
+FLASK: dict[str, Callable[[Signer, str], Any]] = {
+    "bare": flask_bare,
+    "ours, cached": flask_ours,
+    "ours, no cache": flask_ours_uncached,
+    "flask-login": flask_login,
+    "clerk, PEM": flask_clerk_pem,
+    "clerk, JWKS cached": flask_clerk,
+    "flask-jwt-extended": flask_extended,
+    "supertokens": flask_supertokens,
+}
+
+
+def flask_headers(name: str, app: Any, signer: Signer) -> tuple[dict[str, str], dict[str, str]]:
+    """What a client of that app sends: well signed, and badly."""
+    if name == "flask-login":
+        answer = app.test_client().get("/sign-in", headers=AGENT)
+        value = answer.headers["Set-Cookie"].split(";")[0].split("=", 1)[1]
+        return by_cookie(value, "session"), by_cookie(value[:-6] + "AAAAAA", "session")
+    if name == "supertokens":
+        mint, carry = signed_by(signer, common.SUPERTOKENS, version="5"), "sAccessToken"
+    else:
+        extra = common.JWT_EXTENDED if name == "flask-jwt-extended" else {}
+        mint, carry = signed_by(signer, extra), "__session"
+    return by_cookie(mint[0], carry), by_cookie(mint[1], carry)
+
+
+def signed_by(signer: Signer, extra: Mapping[str, Any] = {}, **header: str) -> tuple[str, str]:
+    token = signer.token(claims(**extra), **header)
+    other = signer.token(claims(**extra, sub="user_mallory"), **header)
+    return token, ".".join([*other.split(".")[:2], token.split(".")[2]])
+
+
+def flask_apps(signer: Signer, base: str) -> list[Guarded]:
+    apps = {name: make(signer, base) for name, make in FLASK.items()}
+    return [
+        Guarded(
+            name,
+            app,
+            *(
+                flask_headers(name, app, signer)
+                if name != "bare"
+                else (by_cookie(signed_by(signer)[0]), None)
+            ),
+        )
+        for name, app in apps.items()
+    ]
+
+
+# Django: one process, one settings object; a handler is built under each app's own settings
+
+
+def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
+    peers.start_django(
+        ROOT_URLCONF="apps",
+        MIDDLEWARE=[],
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.sqlite3",
+                "CONN_MAX_AGE": None,
+                "NAME": str(folder / "bench.db"),
+            }
+        },
+        SIMPLE_JWT={
+            "ALGORITHM": "RS256",
+            "VERIFYING_KEY": signer.pem,
+            "ISSUER": ISSUER,
+            "LEEWAY": 5,
+            "SIGNING_KEY": None,
+        },
+    )
+    from django.contrib.auth import decorators, get_user_model
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.core.management import call_command
+    from django.http import HttpResponse
+    from django.test import Client, override_settings
+    from django.urls import path
+    from django_session_claims import login_required
+    from rest_framework.permissions import AllowAny, IsAuthenticated
+    from rest_framework.response import Response
+    from rest_framework.views import APIView
+    from rest_framework_simplejwt.authentication import (
+        JWTAuthentication,
+        JWTStatelessUserAuthentication,
+    )
+
+    def rest(name: str, *schemes: Any) -> Any:
+        def get(self: Any, request: Any) -> Any:
+            return Response(request.auth["fullName"] if schemes else NAME)
+
+        rule = IsAuthenticated if schemes else AllowAny
+        view: Any = type(
+            name,
+            (APIView,),
+            {"get": get, "authentication_classes": schemes, "permission_classes": [rule]},
+        )
+        return view.as_view()
+
+    @login_required
+    def view(request: Any) -> Any:
+        return HttpResponse(request.auth.session_claims["fullName"])
+
+    @decorators.login_required(login_url="/sign-in")
+    def session_view(request: Any) -> Any:
+        return HttpResponse(request.user.first_name)
+
+    urlpatterns[:] = [
+        path("", lambda request: HttpResponse(NAME)),
+        path("ours", view),
+        path("session", session_view),
+        path("rest", rest("Bare")),
+        path("stateless", rest("Stateless", JWTStatelessUserAuthentication)),
+        path("stored", rest("Stored", JWTAuthentication)),
+    ]
+    call_command("migrate", verbosity=0)
+    user = get_user_model().objects.create_user("ada", first_name=NAME)
+    client = Client()
+    client.force_login(user)
+    session = client.cookies["sessionid"].value
+
+    def handler(route: str, middleware: list[str], **settings: object) -> Any:
+        with override_settings(MIDDLEWARE=middleware, SESSION_CLAIMS=ours(signer, **settings)):
+            app = WSGIHandler()
+
+        def routed(environ: dict[str, Any], start: Any) -> Any:
+            environ["PATH_INFO"] = route
+            return app(environ, start)
+
+        return routed
+
+    guard = ["django_session_claims.middleware.SessionClaimsMiddleware"]
+    stock = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+    good, forged = map(by_cookie, signed_by(signer))
+    rest_good, rest_forged = map(
+        by_header, signed_by(signer, common.SIMPLEJWT | {"user_id": str(user.pk)})
+    )
+    return [
+        Guarded("bare", handler("/", []), good),
+        Guarded("ours, cached", handler("/ours", guard), good, forged),
+        Guarded("ours, no cache", handler("/ours", guard, TOKEN_CACHE_SIZE=0), good, forged),
+        Guarded(
+            "django session, SQLite",
+            handler("/session", stock),
+            by_cookie(session, "sessionid"),
+            by_cookie("x" * 32, "sessionid"),
+        ),
+        Guarded("DRF bare", handler("/rest", []), rest_good),
+        Guarded("DRF simplejwt, stateless", handler("/stateless", []), rest_good, rest_forged),
+        Guarded("DRF simplejwt, user row", handler("/stored", []), rest_good, rest_forged),
+    ]
+
+
+urlpatterns: list[Any] = []
+
+
+# Quart
+
+
+def quart_apps(signer: Signer, base: str) -> list[Guarded]:
+    import quart_auth
+    from clerk_backend_api.security import authenticate_request_async
+    from quart import Quart, abort, g, request
+    from quart_session_claims import SessionClaims, login_required
+
+    async def bare() -> str:
+        return NAME
+
+    def app_with(view: Any) -> Any:
+        app = Quart("bench")
+        app.add_url_rule("/", "view", view)
+        return app
+
+    def mine(**more: object) -> Any:
+        async def view() -> Any:
+            return g.auth.session_claims["fullName"]
+
+        app = app_with(login_required(view))
+        app.config.update({f"SESSION_CLAIMS_{key}": it for key, it in ours(signer, **more).items()})
+        SessionClaims(app)
+        return app
+
+    async def clerk_view() -> Any:
+        asked: Any = request
+        state = await authenticate_request_async(asked, settings)
+        if not state.is_signed_in or state.payload is None:
+            abort(401)
+        return state.payload["fullName"]
+
+    async def auth_view() -> Any:
+        return str(quart_auth.current_user.auth_id)
+
+    settings = peers.clerk_options(base=base)
+    auth_app = app_with(quart_auth.login_required(auth_view))
+    auth_app.secret_key = "bench" * 8
+    manager = quart_auth.QuartAuth(auth_app, cookie_secure=False)
+    sealed = manager.dump_token(NAME, auth_app)
+    good, forged = map(by_cookie, signed_by(signer))
+    return [
+        Guarded("bare", app_with(bare), good),
+        Guarded("ours, cached", mine(), good, forged),
+        Guarded("ours, no cache", mine(TOKEN_CACHE_SIZE=0), good, forged),
+        Guarded(
+            "quart-auth",
+            auth_app,
+            by_cookie(sealed, "QUART_AUTH"),
+            by_cookie(sealed[:-6] + "AAAAAA", "QUART_AUTH"),
+        ),
+        Guarded("clerk, JWKS cached", app_with(clerk_view), good, forged),
+    ]

@@ -1,0 +1,66 @@
+"""Read, issue and change the claims of a session token.
+
+Importing this imports no framework: each name is loaded when it is first used (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .core.auth import Auth as Auth
+    from .core.credentials import Credentials as Credentials
+    from .core.credentials import credentials_from as credentials_from
+    from .core.errors import ConfigurationError as ConfigurationError
+    from .core.errors import SessionClaimsError as SessionClaimsError
+    from .core.errors import SessionError as SessionError
+    from .core.errors import TokenError as TokenError
+    from .core.errors import UnavailableError as UnavailableError
+    from .core.keyset import verify_jws as verify_jws
+    from .core.request import AsyncRequestAuth as AsyncRequestAuth
+    from .core.request import RequestAuth as RequestAuth
+    from .core.settings import VerifierSettings as VerifierSettings
+    from .flask.extension import SessionClaims as SessionClaims
+    from .flask.extension import current_auth as current_auth
+    from .flask.extension import get_auth as get_auth
+    from .flask.gates import claims_required as claims_required
+    from .flask.gates import login_required as login_required
+    from .flask.gates import public as public
+    from .io.signals import token_rejected as token_rejected
+    from .io.verifiers import AsyncVerifier as AsyncVerifier
+    from .io.verifiers import Verifier as Verifier
+
+_HOMES = {
+    "core.auth": ("Auth",),
+    "core.credentials": ("Credentials", "credentials_from"),
+    "core.errors": (
+        "ConfigurationError",
+        "SessionClaimsError",
+        "SessionError",
+        "TokenError",
+        "UnavailableError",
+    ),
+    "core.keyset": ("verify_jws",),
+    "core.settings": ("VerifierSettings",),
+    "core.request": ("AsyncRequestAuth", "RequestAuth"),
+    "flask.extension": ("SessionClaims", "current_auth", "get_auth"),
+    "flask.gates": ("claims_required", "login_required", "public"),
+    "io.signals": ("token_rejected",),
+    "io.verifiers": ("AsyncVerifier", "Verifier"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

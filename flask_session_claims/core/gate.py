@@ -1,0 +1,229 @@
+"""May this request pass: requirements, and the one pure function that decides.
+
+A 401 is sent only where a new token would cure it (or the refresh itself will answer 401);
+everything wrong with a *valid* session is 403; what cannot be told is 503.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, cast
+from urllib.parse import quote, urlsplit
+
+from .access import reverification_rule
+from .auth import Auth
+from .errors import VALID_SESSION_REASONS, ConfigurationError, UnavailableError, client_code
+from .request import RequestFacts
+from .settings import GateSettings
+
+Act = Literal["allow", "challenge", "forbid", "redirect", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What a view asks of who comes. Everything named must hold."""
+
+    #: False: anybody may pass, except an FDI client with an expired token, who shall refresh.
+    signed_in: bool = True
+    #: Whether somebody may pass who acts for the user (impersonation).
+    allow_actor: bool = True
+    role: str | None = None
+    permission: str | None = None
+    feature: str | None = None
+    plan: str | None = None
+    reverification: Any = None
+    #: Claim name -> the value it must have, or a set of values of which it must have one.
+    claims: Mapping[str, Any] | None = None
+    predicate: Callable[[Auth], bool] | None = None
+
+    @property
+    def asks_has(self) -> bool:
+        named = (self.role, self.permission, self.feature, self.plan, self.reverification)
+        return any(value is not None for value in named)
+
+
+SIGNED_IN: Final = Requirement()
+ANYBODY: Final = Requirement(signed_in=False)
+
+
+class Decision(NamedTuple):
+    """What is to happen; `code` and `location` where it is not "allow"."""
+
+    act: Act
+    code: str | None = None
+    #: For "redirect".
+    location: str | None = None
+    #: Whether a credential was sent at all (RFC 6750 §3.1).
+    credential_sent: bool = False
+    #: For "unavailable": seconds.
+    retry_after: int = 1
+    #: For "forbid" by reverification: the rule that was not met.
+    reverification: Any = None
+
+
+ALLOW: Final = Decision("allow")
+
+
+def make_requirement(
+    *,
+    live: bool = False,
+    allow_actor: bool = True,
+    role: str | None = None,
+    permission: str | None = None,
+    feature: str | None = None,
+    plan: str | None = None,
+    reverification: object = None,
+    claims: Mapping[str, Any] | None = None,
+    predicate: Callable[[Auth], bool] | None = None,
+) -> Requirement:
+    """The requirement of a gate.
+
+    Raises:
+        ConfigurationError: a value that could never be met, or would be met by mistake.
+    """
+    if live:
+        raise ConfigurationError(
+            "live=True reads the app's own session store, and this release only reads the tokens"
+            " of another issuer; leave it out."
+        )
+    names = {"role": role, "permission": permission, "feature": feature, "plan": plan}
+    for name, value in names.items():
+        if value is not None and (not isinstance(value, str) or not value):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name}: got {value!r}; write a string that is not empty.")
+    if reverification is not None and reverification_rule(reverification) is None:
+        raise ConfigurationError(
+            f"reverification: got {reverification!r}; write strict_mfa, strict, moderate, lax, or"
+            ' {"level": "second_factor", "after_minutes": 10}.'
+        )
+    if claims is not None and (not isinstance(claims, Mapping) or not claims):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f'claims: got {claims!r}; write {{"claim": value}}.')
+    if predicate is not None and not callable(predicate):
+        raise ConfigurationError(f"predicate: got {predicate!r}; give a function of an Auth.")
+    return Requirement(
+        allow_actor=allow_actor,
+        role=role,
+        permission=permission,
+        feature=feature,
+        plan=plan,
+        reverification=reverification,
+        claims=claims,
+        predicate=predicate,
+    )
+
+
+def decide(
+    facts: RequestFacts,
+    auth: Auth | UnavailableError,
+    requirement: Requirement,
+    settings: GateSettings,
+) -> Decision:
+    """What is to happen with a request; pure, so that every adapter answers alike."""
+    if isinstance(auth, UnavailableError):
+        if not requirement.signed_in:
+            return ALLOW
+        return Decision("unavailable", auth.code, retry_after=auth.retry_after)
+    if auth.is_authenticated:
+        return _judge(auth, requirement) if requirement.signed_in else ALLOW
+    if not requirement.signed_in:
+        expired = auth.reason == "token-expired" and facts.is_fdi
+        return _challenge(auth) if expired else ALLOW
+    if facts.is_preflight:  # never carries credentials, and never reaches the view's work
+        return ALLOW
+    if auth.reason in VALID_SESSION_REASONS:
+        return Decision("forbid", auth.reason, credential_sent=True)
+    if settings.sign_in_url is not None and wants_page(facts):
+        location = sign_in_location(settings.sign_in_url, settings.redirect_param, facts.target)
+        return Decision("redirect", client_code(auth.reason or ""), location)
+    return _challenge(auth)
+
+
+def _challenge(auth: Auth) -> Decision:
+    return Decision(
+        "challenge", client_code(auth.reason or ""), credential_sent=auth.source is not None
+    )
+
+
+def _judge(auth: Auth, requirement: Requirement) -> Decision:
+    if not requirement.allow_actor and auth.actor is not None:
+        return _forbid("actor-refused")
+    if requirement.asks_has:
+        asked = {
+            "role": requirement.role,
+            "permission": requirement.permission,
+            "feature": requirement.feature,
+            "plan": requirement.plan,
+        }
+        if any(asked.values()) and not auth.has(**asked):
+            return _forbid("permission-denied")
+        rule = requirement.reverification
+        if rule is not None and not auth.has(reverification=rule):
+            return _forbid("reverification-required")._replace(reverification=rule)
+    if requirement.claims is not None and not _claims_hold(auth, requirement.claims):
+        return _forbid("permission-denied")
+    if requirement.predicate is not None and requirement.predicate(auth) is not True:
+        return _forbid("permission-denied")
+    return ALLOW
+
+
+def _forbid(code: str) -> Decision:
+    return Decision("forbid", code, credential_sent=True)
+
+
+def _claims_hold(auth: Auth, wanted: Mapping[str, Any]) -> bool:
+    held = auth.session_claims
+    for name, value in wanted.items():
+        if name not in held:
+            return False
+        have = held[name]
+        if isinstance(value, (set, frozenset)):
+            options = cast("set[Any]", value)
+            if not any(_same(have, option) for option in options):
+                return False
+        elif not _same(have, value):
+            return False
+    return True
+
+
+def _same(have: object, wanted: object) -> bool:
+    # JSON's true is not 1.
+    return have == wanted and isinstance(have, bool) is isinstance(wanted, bool)
+
+
+# --- negotiation and redirects ------------------------------------------------------------
+
+
+def wants_page(facts: RequestFacts) -> bool:
+    """Whether a person's browser navigates, so that a redirect makes sense."""
+    if facts.method not in ("GET", "HEAD") or facts.is_websocket or facts.is_fdi:
+        return False
+    if facts.sec_fetch_mode is not None:
+        return facts.sec_fetch_mode == "navigate"
+    if (facts.requested_with or "").lower() == "xmlhttprequest":
+        return False
+    return prefers_html(facts.accept)
+
+
+def prefers_html(accept: str | None) -> bool:
+    """Whether an Accept header names HTML with at least the weight of JSON (RFC 9110 §12.5.1)."""
+    weights = {"text/html": 0.0, "application/json": 0.0}
+    for entry in (accept or "").lower().split(","):
+        kind, *parameters = (part.strip() for part in entry.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 0.0
+        if kind in weights:
+            weights[kind] = max(weights[kind], weight)
+    return weights["text/html"] > 0 and weights["text/html"] >= weights["application/json"]
+
+
+def sign_in_location(sign_in_url: str, parameter: str, target: str) -> str:
+    """The sign-in address, told where to come back to; only ever a path of this site."""
+    back = target if target.startswith("/") and target[1:2] not in ("/", "\\") else "/"
+    joint = "&" if urlsplit(sign_in_url).query else "?"
+    head, hash_, fragment = sign_in_url.partition("#")
+    return f"{head}{joint}{quote(parameter)}={quote(back, safe='')}{hash_}{fragment}"

@@ -1,0 +1,78 @@
+"""Verified tokens, found again by the digest of their full text.
+
+Only fully verified tokens enter. Whoever takes one out must still check time, key and
+freshness. Bounded by entries and by (estimated) bytes; the oldest leave first, since session
+tokens live for a minute and old ones have expired. Reading takes no lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .auth import Auth
+from .jose import Key
+from .jsontext import FrozenDict
+from .locks import ForkSafeLock
+
+#: Bytes that `size` entries may take on average before the byte bound bites.
+BYTES_PER_ENTRY: Final = 4_096
+
+
+@dataclass(slots=True)
+class Verified:
+    """A token that was verified."""
+
+    claims: FrozenDict[str, Any]
+    key: Key
+    #: Estimated bytes, for the bound.
+    cost: int
+    #: Code that `verify` refuses it with, though everything about it is right ("pending").
+    refusal: str | None
+    #: Made when first asked for; shared by all requests that carry the token.
+    auth: Auth | None = None
+
+
+def digest(token: str) -> bytes:
+    """The cache's key for an ASCII token; the text itself is never kept."""
+    return hashlib.sha256(token.encode("ascii")).digest()
+
+
+def estimated_bytes(payload: bytes) -> int:
+    """Roughly what the parsed claims of a payload take in memory."""
+    values = payload.count(b",") + payload.count(b"[") + payload.count(b"{")
+    return 1_600 + 2 * len(payload) + 100 * values
+
+
+class TokenCache:
+    """At most `size` entries (0: off)."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.bytes = 0
+        self._max_bytes = size * BYTES_PER_ENTRY
+        self._entries: dict[bytes, Verified] = {}
+        self._lock = ForkSafeLock()
+        self.get = self._entries.get
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, key: bytes, entry: Verified) -> None:
+        if entry.cost > self._max_bytes:
+            return
+        with self._lock:
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self.bytes -= old.cost
+            self._entries[key] = entry
+            self.bytes += entry.cost
+            while len(self._entries) > self.size or self.bytes > self._max_bytes:
+                self.bytes -= self._entries.pop(next(iter(self._entries))).cost
+
+    def drop(self, key: bytes) -> None:
+        with self._lock:
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self.bytes -= old.cost

@@ -1,0 +1,1 @@
+"""The Flask adapter: it translates, the core decides."""

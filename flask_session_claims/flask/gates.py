@@ -1,0 +1,146 @@
+"""`login_required`, `claims_required`, `public`: what a view asks of who comes.
+
+A gate holds configuration only; the user's view is never called inside our `try`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import isclass, iscoroutinefunction
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from flask import current_app, has_request_context
+
+from ..core.auth import Auth
+from ..core.errors import ConfigurationError
+from ..core.gate import Requirement, make_requirement
+from ..core.policy import mark, mark_gate, marks_of
+from .extension import check
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+class Gate:
+    """A requirement as a decorator, or as a `before_request` function."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        self.requirement = requirement
+        self.__name__ = "session_claims_gate"
+
+    @overload
+    def __call__(self) -> ResponseReturnValue | None: ...
+    @overload
+    def __call__(self, view: Callable[P, R]) -> Callable[P, R]: ...
+    def __call__(self, view: Callable[..., Any] | None = None) -> Any:
+        return check(self.requirement) if view is None else guard(view, self.requirement)
+
+
+def guard(view: Callable[P, R], requirement: Requirement) -> Callable[P, R]:
+    """`view`, run only for requests that meet `requirement`."""
+    if isclass(view) or not callable(view):
+        raise ConfigurationError(
+            f"{view!r} is no view function; for a class-based view write"
+            " decorators = [login_required] in the class."
+        )
+    is_async = iscoroutinefunction(view)
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
+        refusal = check(requirement)
+        if refusal is not None:
+            return refusal
+        if is_async:
+            return current_app.ensure_sync(view)(*args, **kwargs)
+        return view(*args, **kwargs)
+
+    mark_gate(view, guarded, requirement)
+    return guarded
+
+
+class _LoginRequired(Gate):
+    """Somebody must be signed in: `@login_required`, `@login_required(allow_actor=False)`,
+    `blueprint.before_request(login_required)`.
+
+    `allow_actor=False` refuses those who act for the user. `live=True` reads the session store.
+    """
+
+    @overload
+    def __call__(self) -> Any: ...
+    @overload
+    def __call__(self, view: Callable[P, R]) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, *, live: bool = False, allow_actor: bool = True) -> Gate: ...
+    def __call__(
+        self,
+        view: Callable[..., Any] | None = None,
+        *,
+        live: bool | None = None,
+        allow_actor: bool | None = None,
+    ) -> Any:
+        if view is not None:
+            return guard(view, self.requirement)
+        if live is None and allow_actor is None:
+            # As before_request calls it; outside a request it is "@login_required()".
+            return check(self.requirement) if has_request_context() else self
+        return Gate(make_requirement(live=bool(live), allow_actor=allow_actor is not False))
+
+
+login_required = _LoginRequired(Requirement())
+
+
+def claims_required(
+    *,
+    role: str | None = None,
+    permission: str | None = None,
+    feature: str | None = None,
+    plan: str | None = None,
+    reverification: object = None,
+    claims: Mapping[str, Any] | None = None,
+    predicate: Callable[[Auth], bool] | None = None,
+    live: bool = False,
+    allow_actor: bool = True,
+) -> Gate:
+    """Somebody must be signed in and have everything that is named; else 401 or 403.
+
+    Args:
+        role, permission, feature, plan, reverification: as `Auth.has` takes them.
+        claims: claim -> value, or a set of allowed values.
+        predicate: a function of the `Auth`; only True lets pass.
+        live: read the session store, not only the token.
+        allow_actor: False refuses those who act for the user.
+
+    Raises:
+        ConfigurationError: nothing is named, or a value that no claim can meet.
+    """
+    requirement = make_requirement(
+        live=live,
+        allow_actor=allow_actor,
+        role=role,
+        permission=permission,
+        feature=feature,
+        plan=plan,
+        reverification=reverification,
+        claims=claims,
+        predicate=predicate,
+    )
+    if not requirement.asks_has and claims is None and predicate is None:
+        raise ConfigurationError(
+            "claims_required names nothing to require; name a role, permission, feature, plan,"
+            " reverification, claims or predicate, or use login_required."
+        )
+    return Gate(requirement)
+
+
+def public(view: V) -> V:
+    """Exempt a view from the default policy "required"; its auth is read if it reads it."""
+    marks = marks_of(view)
+    if marks.enforced or marks.pending:
+        raise ConfigurationError("a view cannot be public and guarded; keep one of the two.")
+    mark(view, marks._replace(public=True))
+    return view

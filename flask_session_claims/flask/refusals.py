@@ -1,0 +1,63 @@
+"""Refusals as HTTP exceptions of Werkzeug, complete with our headers and body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import Forbidden, HTTPException, ServiceUnavailable, Unauthorized
+from werkzeug.wrappers import Response
+
+from ..core.gate import Decision
+from ..core.refusal import Refusal, refusal_of
+from ..core.request import RequestFacts
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class _Refused(HTTPException):
+    """What our refusals add: they answer as they are, and handlers can tell why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+    @property
+    def error_code(self) -> str:
+        """What the client is told: `session-token-missing`, `permission-denied`, …"""
+        return self.refusal.code
+
+    def get_response(
+        self, environ: WSGIEnvironment | Any = None, scope: dict[str, Any] | None = None
+    ) -> Response:
+        refusal = self.refusal
+        return Response(refusal.body, refusal.status, headers=list(refusal.headers))
+
+
+class NotSignedIn(_Refused, Unauthorized):
+    """401: nobody is signed in, and a new token would help."""
+
+
+class NotAllowed(_Refused, Forbidden):
+    """403: somebody is signed in, and may not do this."""
+
+
+class IdentityUnavailable(_Refused, ServiceUnavailable):
+    """503: it cannot be told now who is signed in."""
+
+
+_KINDS: dict[str, type[_Refused]] = {
+    "challenge": NotSignedIn,
+    "forbid": NotAllowed,
+    "unavailable": IdentityUnavailable,
+}
+
+
+def refuse(decision: Decision, facts: RequestFacts) -> Response | None:
+    """Nothing if allowed, the redirect to sign in, or raises the refusal."""
+    if decision.act == "allow":
+        return None
+    refusal = refusal_of(decision, facts)
+    if decision.act == "redirect":
+        return Response(refusal.body, refusal.status, headers=list(refusal.headers))
+    raise _KINDS[decision.act](refusal)

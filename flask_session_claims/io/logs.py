@@ -1,0 +1,27 @@
+"""What the library logs: stable event names, never a token, key or text from a token."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+logger: Final = logging.getLogger("flask_session_claims")
+
+_KEY_EVENTS: Final = {
+    "keys-fetched": (logging.INFO, "key set fetched: %(count)s keys"),
+    "keys-failed": (logging.WARNING, "key set not fetched: %(problem)s"),
+    "keys-skipped": (logging.WARNING, "key set entry not used: %(problem)s"),
+}
+
+
+def key_event(event: str, **data: Any) -> None:
+    """Log what happened to the key cache; `extra` carries the event's name and data."""
+    level, text = _KEY_EVENTS[event]
+    logger.log(level, text, data, extra={"event": event, "session_claims": data})
+
+
+def token_refused(reason: str, source: str | None) -> None:
+    """Log a refusal; at DEBUG, since anybody can cause as many as they like."""
+    if logger.isEnabledFor(logging.DEBUG):
+        extra = {"event": "token-refused", "reason": reason, "source": source}
+        logger.debug("token refused: %s (from %s)", reason, source, extra=extra)
