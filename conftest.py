@@ -1,4 +1,7 @@
-"""What holds for every test: where CI is set, a test that needs a service is never skipped."""
+"""What holds for every test, and the README's snippets.
+
+Where CI is set, a test that needs a service is never skipped.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,15 @@ import os
 from collections.abc import Generator
 
 import pytest
+
+try:
+    from sybil import Sybil
+    from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+except ImportError:  # only the environment of the docs has it
+    pass
+else:
+    readme = Sybil([PythonCodeBlockParser(), SkipParser()], pattern="README.md")
+    pytest_collect_file = readme.pytest()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -67,8 +67,8 @@ class Tally:
         if tests == 0:
             self.failures.append(f"{env}: its pytest ran no test")
         if status != 0 and len(self.failures) == before:
-            what = "never ran" if status is None else f"failed (exit status {status})"
-            self.failures.append(f"{env}: the run {what}; its output is above")
+            what = "never ran" if status is None else f"failed with exit status {status}"
+            self.failures.append(f"{env}: {what}; its output is above")
 
     def never_ran(self) -> dict[str, str]:
         return {name: why for name, why in self.skipped.items() if name not in self.ran}

@@ -28,6 +28,8 @@ class Guarded:
     app: Any
     good: Mapping[str, str]
     forged: Mapping[str, str] | None = None
+    #: Called before it is used, where apps share a process-wide setting.
+    prepare: Callable[[], object] = lambda: None
 
 
 def by_cookie(token: str, name: str = "__session") -> dict[str, str]:
@@ -211,11 +213,13 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
             "SIGNING_KEY": None,
         },
     )
+    from django.conf import settings
     from django.contrib.auth import decorators, get_user_model
     from django.core.handlers.wsgi import WSGIHandler
     from django.core.management import call_command
     from django.http import HttpResponse
-    from django.test import Client, override_settings
+    from django.test import Client
+    from django.test.signals import setting_changed
     from django.urls import path
     from django_session_claims import login_required
     from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -260,9 +264,18 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
     client.force_login(user)
     session = client.cookies["sessionid"].value
 
-    def handler(route: str, middleware: list[str], **settings: object) -> Any:
-        with override_settings(MIDDLEWARE=middleware, SESSION_CLAIMS=ours(signer, **settings)):
-            app = WSGIHandler()
+    def use(size: int) -> Callable[[], object]:
+        """Gives the process's one setting that cache size, as a test's override would."""
+
+        def change() -> None:
+            settings.SESSION_CLAIMS = ours(signer, TOKEN_CACHE_SIZE=size)
+            setting_changed.send(settings, setting="SESSION_CLAIMS", value=None, enter=True)
+
+        return change
+
+    def handler(route: str, *middleware: str) -> Any:
+        settings.MIDDLEWARE = middleware
+        app = WSGIHandler()
 
         def routed(environ: dict[str, Any], start: Any) -> Any:
             environ["PATH_INFO"] = route
@@ -270,28 +283,30 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
 
         return routed
 
-    guard = ["django_session_claims.middleware.SessionClaimsMiddleware"]
-    stock = [
+    use(10_000)()
+    guarded = handler("/ours", "django_session_claims.middleware.SessionClaimsMiddleware")
+    stock = handler(
+        "/session",
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
-    ]
+    )
     good, forged = map(by_cookie, signed_by(signer))
     rest_good, rest_forged = map(
         by_header, signed_by(signer, common.SIMPLEJWT | {"user_id": str(user.pk)})
     )
     return [
-        Guarded("bare", handler("/", []), good),
-        Guarded("ours, cached", handler("/ours", guard), good, forged),
-        Guarded("ours, no cache", handler("/ours", guard, TOKEN_CACHE_SIZE=0), good, forged),
+        Guarded("bare", handler("/"), good),
+        Guarded("ours, cached", guarded, good, forged, use(10_000)),
+        Guarded("ours, no cache", guarded, good, forged, use(0)),
         Guarded(
             "django session, SQLite",
-            handler("/session", stock),
+            stock,
             by_cookie(session, "sessionid"),
             by_cookie("x" * 32, "sessionid"),
         ),
-        Guarded("DRF bare", handler("/rest", []), rest_good),
-        Guarded("DRF simplejwt, stateless", handler("/stateless", []), rest_good, rest_forged),
-        Guarded("DRF simplejwt, user row", handler("/stored", []), rest_good, rest_forged),
+        Guarded("DRF bare", handler("/rest"), rest_good),
+        Guarded("DRF simplejwt, stateless", handler("/stateless"), rest_good, rest_forged),
+        Guarded("DRF simplejwt, user row", handler("/stored"), rest_good, rest_forged),
     ]
 
 

@@ -83,6 +83,7 @@ def asgi(app: Any, headers: Mapping[str, str]) -> tuple[Many, Answer]:
 def prove(guarded: apps.Guarded, calling: Any) -> Case:
     """The name for the good credential; a refusal for the forged one and for none at all."""
     many, answer = calling(guarded.app, guarded.good)
+    guarded.prepare()
     status, data = answer()
     if status != "200" or NAME.encode() not in data:
         raise SystemExit(f"{guarded.name}: {status} {data[:200]!r} for the good credential")
@@ -90,7 +91,7 @@ def prove(guarded: apps.Guarded, calling: Any) -> Case:
         status, data = calling(guarded.app, bad)[1]()
         if status not in apps.REFUSED:
             raise SystemExit(f"{guarded.name}: {status} for {'no' if not bad else 'a forged'} one")
-    return Case(guarded.name, many)
+    return Case(guarded.name, many, lambda: (guarded.prepare(), answer()))
 
 
 def report(

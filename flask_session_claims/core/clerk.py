@@ -38,12 +38,10 @@ class Instance:
 
 def instance_of(publishable_key: str) -> Instance:
     """The instance; ValueError says what a publishable key looks like."""
-    for prefix, production in (("pk_live_", True), ("pk_test_", False)):
-        if publishable_key.startswith(prefix):
-            body = publishable_key[len(prefix) :]
-            break
-    else:
+    production = publishable_key.startswith("pk_live_")
+    if not production and not publishable_key.startswith("pk_test_"):
         raise ValueError("it must begin with pk_live_ or pk_test_")
+    body = publishable_key[len("pk_live_") :]
     try:
         decoded = base64.b64decode(body + "=" * (-len(body) % 4), validate=True).decode("ascii")
     except (binascii.Error, ValueError):

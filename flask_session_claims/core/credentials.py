@@ -7,9 +7,8 @@ once present, decides; several that disagree are refused (RFC 6750 §2, RFC 6265
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from . import clerk
 from .auth import Source
@@ -20,16 +19,19 @@ _SCHEME: Final = re.compile(r"bearer(?![!#$%&'*+\-.^_`|~0-9A-Za-z])", re.IGNOREC
 _HIDDEN_BEARER: Final = re.compile(r",\s*bearer[\s,]", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What a request offers; at most one of `token`, `problem`, `cookies` is set."""
 
-    token: str | None = field(default=None, repr=False)
+    token: str | None = None
     source: Source | None = None
     #: A refusal code, where what was sent cannot be one credential.
     problem: str | None = None
     #: Clerk's plain and suffixed cookies, where time decides between them.
     cookies: clerk.CookieChoice | None = None
+
+    def __repr__(self) -> str:
+        what = "a token" if self.token or self.cookies else self.problem or "nothing"
+        return f"<Credentials: {what} from {self.source}>"
 
 
 NONE: Final = Credentials()
@@ -53,7 +55,12 @@ def credentials_from(
     if cookie and "cookie" in sources:
         if settings.clerk_instance is not None:
             return _from_clerk_cookies(cookie, settings, settings.clerk_instance)
-        return _credential(cookie_value(cookie, settings.cookie_name))
+        value = cookie_value(cookie, settings.cookie_name)
+        if value is None:
+            return NONE
+        if isinstance(value, Conflict):
+            return Credentials(problem="token-invalid", source="cookie")
+        return Credentials(value, "cookie")
     return NONE
 
 
@@ -78,34 +85,26 @@ class Conflict(Exception):
 
 def cookie_value(fields: Sequence[str], name: str) -> str | None | Conflict:
     """The value of one cookie: exact name, any neighbours; None if absent or empty."""
+    if len(fields) == 1 and fields[0].count(name) == 1:
+        # The name stands there once, so nothing can contradict it; no need to split.
+        before, _, after = fields[0].partition(name)
+        before = before.rstrip(" \t")
+        if after[:1] == "=" and (not before or before[-1] == ";"):
+            return after[1:].partition(";")[0].strip(" \t") or None
     return _values(fields, (name,))[0]
 
 
 def _values(fields: Sequence[str], names: Sequence[str]) -> list[str | None | Conflict]:
     found: dict[str, str | None | Conflict] = {}
-    for name, value in _pairs(fields):
-        if name in names:
-            if name in found and found[name] != value:
-                found[name] = Conflict()
-            else:
-                found[name] = value
-    return [found.get(name) or None for name in names]
-
-
-def _pairs(fields: Sequence[str]) -> Iterable[tuple[str, str]]:
     for line in fields:
         for part in line.split(";"):
             name, equals, value = part.partition("=")
-            if equals:
-                yield name.strip(" \t"), value.strip(" \t")
-
-
-def _credential(value: str | None | Conflict) -> Credentials:
-    if value is None:
-        return NONE
-    if isinstance(value, Conflict):
-        return Credentials(problem="token-invalid", source="cookie")
-    return Credentials(value, "cookie")
+            name = name.strip(" \t")
+            if name in names and equals:
+                value = value.strip(" \t")
+                clash = name in found and found[name] != value
+                found[name] = Conflict() if clash else value
+    return [found.get(name) or None for name in names]
 
 
 def _from_clerk_cookies(

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from .access import reverification_rule
 from .auth import Auth
 from .errors import VALID_SESSION_REASONS, ConfigurationError, UnavailableError, client_code
-from .request import RequestFacts
+from .request import Exchange, RequestFacts
 from .settings import GateSettings
 
 Act = Literal["allow", "challenge", "forbid", "redirect", "unavailable"]
@@ -110,6 +110,14 @@ def make_requirement(
         claims=claims,
         predicate=predicate,
     )
+
+
+def judge(exchange: Exchange, requirement: Requirement) -> Decision:
+    """`decide` for the exchange at hand, noted as read; the facts are made only if needed."""
+    outcome = exchange.looked_at()
+    if requirement is SIGNED_IN and type(outcome) is Auth and outcome.is_authenticated:
+        return ALLOW
+    return decide(exchange.facts, outcome, requirement, exchange.side.gates)
 
 
 def decide(

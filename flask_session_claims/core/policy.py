@@ -49,21 +49,26 @@ def mark_gate(
         pass
 
 
-def due_before(view: object, settings: GateSettings, *, fdi: bool) -> tuple[Requirement, ...]:
-    """The requirements that must hold before a view runs, besides those its gates check."""
-    marks = marks_of(view)
+class Plan(NamedTuple):
+    """What an adapter does for a view besides what the view's own gates do."""
+
+    #: Whether the token may be looked at: not for ungated views under "public".
+    looked_at: bool
+    #: Must hold before the view runs.
+    due: tuple[Requirement, ...]
+    #: The same for requests of FDI clients, which refresh on 401.
+    due_for_fdi: tuple[Requirement, ...]
+
+
+def plan_for(view: object, settings: GateSettings) -> Plan:
+    """The plan for a registered view; the same for all its requests, so it may be kept."""
+    marks, policy = marks_of(view), settings.default_policy
     if marks.pending:
-        return marks.pending
+        return Plan(True, marks.pending, marks.pending)
     if marks.enforced:
-        return ()
-    if settings.default_policy == "required" and not marks.public:
-        return (SIGNED_IN,)
-    return (ANYBODY,) if fdi and settings.default_policy != "public" else ()
-
-
-def is_looked_at(view: object, settings: GateSettings) -> bool:
-    """Whether the token may be looked at for a view: not for ungated ones under "public"."""
-    if settings.default_policy != "public":
-        return True
-    marks = marks_of(view)
-    return bool(marks.enforced or marks.pending)
+        return Plan(True, (), ())
+    if policy == "public":
+        return Plan(False, (), ())
+    if policy == "required" and not marks.public:
+        return Plan(True, (SIGNED_IN,), (SIGNED_IN,))
+    return Plan(True, (), (ANYBODY,))

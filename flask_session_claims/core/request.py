@@ -6,14 +6,13 @@ puts a `RequestAuth` before the view, and applies the exchange's effects to the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, Generic, NamedTuple, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, overload
 
-from .auth import Auth, signed_out
-from .credentials import Credentials, credentials_from
+from .auth import Auth, Source, TokenType, signed_out
 from .errors import ConfigurationError, UnavailableError
 from .schema import origin_of
-from .settings import VerifierSettings
+from .settings import GateSettings, VerifierSettings
 
 T = TypeVar("T")
 
@@ -21,7 +20,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110
 
 
 class RequestFacts(NamedTuple):
-    """What the core may know of a request; header values as they came."""
+    """What the core may know of a request besides its credentials; values as they came."""
 
     method: str = "GET"
     #: http, https, ws or wss.
@@ -29,8 +28,6 @@ class RequestFacts(NamedTuple):
     #: Path and query, as the client should come back to it.
     target: str = "/"
     peer: str | None = None
-    authorization: tuple[str, ...] = ()
-    cookie: tuple[str, ...] = ()
     origin: str | None = None
     referer: str | None = None
     sec_fetch_site: str | None = None
@@ -85,13 +82,14 @@ def is_cross_site(facts: RequestFacts, origins: tuple[str, ...] | None) -> bool:
     return origin_of(facts.referer) not in allowed
 
 
-def credentials_of(facts: RequestFacts, settings: VerifierSettings) -> Credentials:
-    return credentials_from(facts.authorization, facts.cookie, settings)
-
-
-def admit(facts: RequestFacts, auth: Auth, settings: VerifierSettings) -> Auth:
+def admit(exchange: Exchange, auth: Auth, settings: VerifierSettings) -> Auth:
     """`auth`, unless its cookie must not speak for this request: then nobody is signed in."""
-    if auth.source == "cookie" and auth.is_authenticated and is_cross_site(facts, settings.origins):
+    if (
+        auth.source == "cookie"
+        and auth.is_authenticated
+        and exchange.side.transport.acts(exchange.request)
+        and is_cross_site(exchange.facts, settings.origins)
+    ):
         return signed_out("request-origin-refused", source="cookie")
     return auth
 
@@ -120,28 +118,22 @@ def response_headers(
     everybody and stays cacheable.
     """
     replace: list[tuple[str, str]] = []
+    effects, outcome = exchange.effects, exchange.settled
     if exchange.was_read:
-        varied = vary_with(vary, settings)
+        varied = vary_with(vary, settings) if vary else settings.vary
         if varied is not None:
             replace.append(("Vary", varied))
-        if exchange.effects is None and exchange.is_signed_in and not cache_control:
+        if not cache_control and type(outcome) is Auth and outcome.is_authenticated:
             replace.append(("Cache-Control", "private"))
-    effects = exchange.effects
     if effects is None:
         return replace, []
     if effects.no_store:
         replace.append(("Cache-Control", "no-store"))
-    elif exchange.was_read and exchange.is_signed_in and not cache_control:
-        replace.append(("Cache-Control", "private"))
     return replace, effects.headers
 
 
-def vary_with(vary: str | None, settings: VerifierSettings) -> str | None:
+def vary_with(vary: str, settings: VerifierSettings) -> str | None:
     """`vary` with the request headers that identity is read from; None if it has them."""
-    if vary == settings.vary:
-        return None
-    if not vary:
-        return settings.vary
     named = {name.strip().lower() for name in vary.split(",")}
     if "*" in named:
         return None
@@ -149,72 +141,70 @@ def vary_with(vary: str | None, settings: VerifierSettings) -> str | None:
     return ", ".join([vary, *missing]) if missing else None
 
 
+class Transport(Protocol):
+    """How to look into a framework's requests; `request` is whatever an adapter hands in."""
+
+    def acts(self, request: Any) -> bool:
+        """Whether the request may change something: an unsafe method, or a WebSocket."""
+        ...
+
+    def fields(self, request: Any) -> tuple[Sequence[str], Sequence[str]]:
+        """The values of all Authorization and of all Cookie fields, as they came."""
+        ...
+
+    def facts(self, request: Any) -> RequestFacts:
+        """Everything else; only looked at where it matters."""
+        ...
+
+
+class Side(Protocol):
+    """One app's policy and its way to find out who makes a request."""
+
+    gates: GateSettings
+    transport: Transport
+
+    def now(self, exchange: Exchange) -> Auth:
+        """Who it is. Raises UnavailableError, and ConfigurationError if that needs awaiting."""
+        ...
+
+
 class Exchange:
     """A request and what its response is to carry; lives as long as the request.
 
     Args:
-        request: the framework's request, by which an adapter knows its exchange again.
-        facts_from: makes the facts of `request` when they are first needed.
-        authenticate: gives the `Auth`; None where an async adapter settles it beforehand.
+        request: what the side's transport reads, and by which an adapter knows its own again.
+        side: the app's.
     """
 
-    __slots__ = (
-        "_authenticate",
-        "_facts",
-        "_facts_from",
-        "_outcome",
-        "effects",
-        "request",
-        "token",
-        "was_read",
-    )
+    #: Who it is, once that has been found out; reading this does not count as reading.
+    settled: Auth | UnavailableError | None = None
+    #: Whether the response depends on who it is.
+    was_read = False
+    effects: Effects | None = None
+    #: The token that was verified, for `get_token`; no `Auth` ever holds it.
+    token: str | None = None
+    _facts: RequestFacts | None = None
 
-    def __init__(
-        self,
-        request: Any,
-        facts_from: Callable[[Any], RequestFacts],
-        authenticate: Callable[[Exchange], Auth] | None = None,
-    ) -> None:
+    def __init__(self, request: Any, side: Side) -> None:
         self.request = request
-        self._facts_from = facts_from
-        self._authenticate = authenticate
-        self._facts: RequestFacts | None = None
-        self._outcome: Auth | UnavailableError | None = None
-        self.was_read = False
-        self.effects: Effects | None = None
-        #: The token that was verified, for `get_token`; no `Auth` ever holds it.
-        self.token: str | None = None
+        self.side = side
 
     @property
     def facts(self) -> RequestFacts:
         facts = self._facts
         if facts is None:
-            facts = self._facts = self._facts_from(self.request)
+            facts = self._facts = self.side.transport.facts(self.request)
         return facts
-
-    @property
-    def is_signed_in(self) -> bool:
-        outcome = self._outcome
-        return isinstance(outcome, Auth) and outcome.is_authenticated
-
-    def settle(self, outcome: Auth | UnavailableError) -> None:
-        """Say who it is (or that it cannot be told), ahead of the first reading."""
-        self._outcome = outcome
 
     def outcome(self) -> Auth | UnavailableError:
         """Who it is, as settled or found out now. Does not count as reading."""
-        outcome = self._outcome
+        outcome = self.settled
         if outcome is None:
-            if self._authenticate is None:
-                raise ConfigurationError(
-                    "auth was read before it was settled; is the session claims hook or"
-                    " middleware installed ahead of this code?"
-                )
             try:
-                outcome = self._authenticate(self)
+                outcome = self.side.now(self)
             except UnavailableError as error:
                 outcome = error
-            self._outcome = outcome
+            self.settled = outcome
         return outcome
 
     def read(self) -> Auth:
@@ -262,40 +252,39 @@ class RequestAuth:
     """The `Auth` of the request at hand, resolved when first read.
 
     It has everything that `Auth` has. `value` is the plain `Auth`, which is also what pickling
-    or copying it gives.
+    or copying it gives. An adapter may override `value`, where a failure must be an exception
+    of its framework.
     """
 
-    __slots__ = ("_exchange", "_reader")
+    __slots__ = ("_exchange",)
 
     is_authenticated = _Read[bool]()
-    user_id = _Read["str | None"]()
-    session_id = _Read["str | None"]()
-    session_claims = _Read["Mapping[str, Any]"]()
-    session_status = _Read["str | None"]()
-    actor = _Read["Mapping[str, Any] | None"]()
-    org_id = _Read["str | None"]()
-    org_slug = _Read["str | None"]()
-    org_role = _Read["str | None"]()
-    org_permissions = _Read["tuple[str, ...]"]()
-    scopes = _Read["tuple[str, ...]"]()
-    factor_verification_age = _Read["tuple[int, int] | None"]()
-    token_type = _Read["TokenType | None"]()
-    issuer = _Read["str | None"]()
-    source = _Read["Source | None"]()
-    issued_at = _Read["int | None"]()
-    expires_at = _Read["int | None"]()
-    reason = _Read["str | None"]()
-    has = _Read["Callable[..., bool]"]()
+    user_id = _Read[str | None]()
+    session_id = _Read[str | None]()
+    session_claims = _Read[Mapping[str, Any]]()
+    session_status = _Read[str | None]()
+    actor = _Read[Mapping[str, Any] | None]()
+    org_id = _Read[str | None]()
+    org_slug = _Read[str | None]()
+    org_role = _Read[str | None]()
+    org_permissions = _Read[tuple[str, ...]]()
+    scopes = _Read[tuple[str, ...]]()
+    factor_verification_age = _Read[tuple[int, int] | None]()
+    token_type = _Read[TokenType | None]()
+    issuer = _Read[str | None]()
+    source = _Read[Source | None]()
+    issued_at = _Read[int | None]()
+    expires_at = _Read[int | None]()
+    reason = _Read[str | None]()
+    has = _Read[Callable[..., bool]]()
 
-    def __init__(self, exchange: Exchange, reader: Callable[[], Auth] | None = None) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        #: How an adapter reads, where a failure must be an exception of its framework.
-        self._reader = reader or exchange.read
 
     @property
     def value(self) -> Auth:
         """The plain, immutable `Auth`, free of the request."""
-        return self._reader()
+        return self._exchange.read()
 
     def get_token(self, template: str | None = None) -> str | None:
         """The session token that the request carried; None when nobody is signed in.
@@ -314,7 +303,7 @@ class RequestAuth:
 
     def __repr__(self) -> str:
         # Looking at it (a debugger, a log) must neither verify nor count as reading.
-        outcome = self._exchange._outcome  # pyright: ignore[reportPrivateUsage]
+        outcome = self._exchange.settled
         return f"<RequestAuth {'unresolved' if outcome is None else outcome!r}>"
 
     def __reduce__(self) -> Any:

@@ -1,4 +1,4 @@
-"""Verified tokens, found again by the digest of their full text.
+"""Verified tokens, found again by the SHA-256 of their full text, which itself is never kept.
 
 Only fully verified tokens enter. Whoever takes one out must still check time, key and
 freshness. Bounded by entries and by (estimated) bytes; the oldest leave first, since session
@@ -7,7 +7,6 @@ tokens live for a minute and old ones have expired. Reading takes no lock.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,17 +25,15 @@ class Verified:
 
     claims: FrozenDict[str, Any]
     key: Key
+    exp: float
+    #: The later of nbf and iat.
+    starts: float
     #: Estimated bytes, for the bound.
     cost: int
     #: Code that `verify` refuses it with, though everything about it is right ("pending").
     refusal: str | None
     #: Made when first asked for; shared by all requests that carry the token.
     auth: Auth | None = None
-
-
-def digest(token: str) -> bytes:
-    """The cache's key for an ASCII token; the text itself is never kept."""
-    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def estimated_bytes(payload: bytes) -> int:

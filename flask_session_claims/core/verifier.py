@@ -8,6 +8,7 @@ the cache is judged anew by everything that time, keys and revocations can chang
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any, Final
 
 from . import clerk
@@ -31,7 +32,7 @@ from .jsontext import FrozenDict, parse_object
 from .keys import FetchedKeys, GivenKeys, KeySource, Notify
 from .keyset import KeySet
 from .settings import VerifierSettings
-from .tokencache import TokenCache, Verified, digest, estimated_bytes
+from .tokencache import TokenCache, Verified, estimated_bytes
 
 #: Header texts that once verified; their number is the issuer's doing, not a sender's.
 _MAX_HEADERS: Final = 256
@@ -63,9 +64,12 @@ class VerifierFlows:
     ) -> None:
         self.settings = settings
         self.keys = keys
+        self._trusts = keys.trusts
         self.cache = TokenCache(settings.token_cache_size)
+        self._find = self.cache.get
         self._clock = clock
         self._freshness: Freshness = freshness or AlwaysFresh()
+        self._standing = self._freshness.check
         self._check_claims = claim_check(settings)
         self._headers: dict[bytes, Header] = {}
         self._leeway = settings.leeway
@@ -81,9 +85,14 @@ class VerifierFlows:
             TokenError: it is refused, whatever the outside may say.
         """
         key = self._name(token)
-        entry = self.cache.get(key) if self._caching else None
-        if entry is not None and self.keys.trusts(entry.key):
-            check_times(entry.claims, self._clock(), self._leeway)
+        entry = self._find(key) if self._caching else None
+        if entry is not None and self._trusts(entry.key):
+            # The path of nearly every request, so the common outcome is spelt out.
+            now, leeway = self._clock(), self._leeway
+            if entry.exp <= now - leeway or entry.starts > now + leeway:
+                check_times(entry.claims, now, leeway)
+            if self._standing(entry.claims) is _FRESH:
+                return entry
         else:
             parts, header = self._read(token)
             keys = self.keys.known(header.kid, header.algorithm)
@@ -101,7 +110,7 @@ class VerifierFlows:
         """
         key = self._name(token)
         yield from self.keys.attend()
-        entry = self.cache.get(key) if self._caching else None
+        entry = self._find(key) if self._caching else None
         if entry is not None and self.keys.trusts(entry.key):
             check_times(entry.claims, self._clock(), self._leeway)
         else:
@@ -115,7 +124,7 @@ class VerifierFlows:
         claims = yield from self._freshness.settle(entry.claims)
         if claims is entry.claims:
             return entry
-        return Verified(claims, entry.key, 0, self._refusal(claims))
+        return Verified(claims, entry.key, entry.exp, entry.starts, 0, self._refusal(claims))
 
     def claims_of(self, entry: Verified) -> FrozenDict[str, Any]:
         """What `verify` returns for a verified token, or the refusal it ends in."""
@@ -131,12 +140,8 @@ class VerifierFlows:
         return credentials.token
 
     def auth_of(self, entry: Verified, credentials: Credentials) -> Auth:
-        """The `Auth` of a verified token, shared by all requests that carry it so."""
-        source = credentials.source
-        known = entry.auth
-        if known is not None and known.source == source:
-            return known
-        auth = entry.auth = self._make_auth(entry, source)
+        """The `Auth` of a verified token, kept for the requests that carry it the same way."""
+        auth = entry.auth = self._make_auth(entry, credentials.source)
         return auth
 
     def refused(self, error: TokenError, credentials: Credentials) -> Auth:
@@ -168,10 +173,11 @@ class VerifierFlows:
         except (ValueError, RecursionError):
             raise TokenError("token-invalid") from None
         self._check_claims(header, claims, self._clock())
-        if not self._caching:
-            return Verified(claims, key, 0, self._refusal(claims))
-        entry = Verified(claims, key, estimated_bytes(payload), self._refusal(claims))
-        self.cache.put(name, entry)
+        starts = max(claims.get("nbf", 0), claims.get("iat", 0))
+        cost = estimated_bytes(payload) if self._caching else 0
+        entry = Verified(claims, key, claims["exp"], starts, cost, self._refusal(claims))
+        if self._caching:
+            self.cache.put(name, entry)
         return entry
 
     def _name(self, token: Any) -> bytes:
@@ -181,12 +187,13 @@ class VerifierFlows:
             raise TokenError("token-too-large")
         if not self._caching:
             return b""
-        if not token.isascii():
-            raise TokenError("token-invalid")
-        return digest(token)
+        try:
+            return sha256(token.encode("ascii")).digest()
+        except UnicodeEncodeError:
+            raise TokenError("token-invalid") from None
 
     def _stands(self, claims: FrozenDict[str, Any]) -> bool:
-        standing = self._freshness.check(claims)
+        standing = self._standing(claims)
         if standing is _REVOKED:
             raise TokenError("session-revoked")
         return standing is _FRESH

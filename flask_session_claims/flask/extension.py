@@ -17,51 +17,25 @@ from ..core.asks import Fetch
 from ..core.auth import Auth, signed_out
 from ..core.errors import ConfigurationError, UnavailableError
 from ..core.freshness import Freshness
-from ..core.gate import Decision, Requirement, decide
-from ..core.policy import due_before, is_looked_at
-from ..core.request import Exchange, RequestAuth, RequestFacts, response_headers
+from ..core.gate import ALLOW, Decision, Requirement, judge
+from ..core.policy import Plan, plan_for
+from ..core.request import Exchange, RequestAuth, response_headers
+from ..core.settings import VerifierSettings
 from ..io.reading import Reading, announce, settings_from
 from ..io.signals import emit, token_rejected
+from ..io.transports import Wsgi
 from .cli import command_group
 from .refusals import refuse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from flask.typing import ResponseReturnValue
-    from flask.wrappers import Response
+    from flask.wrappers import Request, Response
+    from werkzeug.datastructures import Headers
 
 EXTENSION: Final = "session_claims"
 _EXCHANGE: Final = "_session_claims"
 _UNSET: Final[Any] = object()
-
-
-def facts_of(environ: WSGIEnvironment) -> RequestFacts:
-    """The facts of a WSGI request; servers join repeated fields by a comma."""
-    get = environ.get
-    authorization, cookie = get("HTTP_AUTHORIZATION"), get("HTTP_COOKIE")
-    target = get("RAW_URI") or get("REQUEST_URI")
-    if not target or not target.startswith("/"):
-        target = (get("SCRIPT_NAME", "") + get("PATH_INFO", "")) or "/"
-        if query := get("QUERY_STRING"):
-            target += "?" + query
-    return RequestFacts(
-        environ["REQUEST_METHOD"],
-        environ["wsgi.url_scheme"],
-        target,
-        get("REMOTE_ADDR"),
-        () if authorization is None else (authorization,),
-        () if cookie is None else (cookie,),
-        get("HTTP_ORIGIN"),
-        get("HTTP_REFERER"),
-        get("HTTP_SEC_FETCH_SITE"),
-        get("HTTP_SEC_FETCH_MODE"),
-        get("HTTP_ACCEPT"),
-        get("CONTENT_TYPE"),
-        get("HTTP_X_REQUESTED_WITH"),
-        get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
-        get("HTTP_RID"),
-        get("HTTP_ST_AUTH_MODE"),
-    )
 
 
 class SessionClaims:
@@ -112,6 +86,7 @@ class SessionClaims:
         reading = Reading(
             gates,
             settings,
+            Wsgi(),
             clock=self._clock,
             fetch=self._fetch,
             freshness=self._freshness,
@@ -123,19 +98,65 @@ class SessionClaims:
         announce(settings)
 
 
+def apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Headers) -> None:
+    """What the exchange asks of a response, in Werkzeug's headers."""
+    vary = cache_control = None
+    for name, value in headers:  # once through: a failing look-up costs Werkzeug an exception
+        lower = name.lower()
+        if lower == "vary":
+            vary = value if vary is None else f"{vary}, {value}"
+        elif lower == "cache-control":
+            cache_control = value
+    replace, add = response_headers(exchange, settings, vary, cache_control)
+    for name, value in replace:
+        if vary is None and cache_control is None:
+            headers.add(name, value)
+        else:
+            headers[name] = value
+    for name, value in add:
+        headers.add(name, value)
+
+
+class FlaskAuth(RequestAuth):
+    """A `RequestAuth` for which "it cannot be told" is Flask's 503."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Auth:
+        exchange = self._exchange
+        settled = exchange.settled
+        if type(settled) is Auth:
+            exchange.was_read = True
+            return settled
+        try:
+            return exchange.read()
+        except UnavailableError as error:
+            decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+            refuse(decision, exchange.facts)
+            raise
+
+
 def _install(app: Flask, reading: Reading) -> None:
+    plans: dict[str, Plan] = {}  # by endpoint
+
     def begin_request() -> ResponseReturnValue | None:
-        exchange = _begin(reading, request.environ)
-        rule = request.url_rule
-        view = app.view_functions.get(rule.endpoint) if rule is not None else None
-        if view is None:
+        here = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # pyright: ignore
+        environ = here.environ
+        exchange = _begin(reading, environ)
+        rule = here.url_rule
+        if rule is None:
             return None
-        if not is_looked_at(view, reading.gates):
-            exchange.settle(signed_out())
-            return None
-        environ = exchange.request
-        fdi = "HTTP_RID" in environ or "HTTP_ST_AUTH_MODE" in environ
-        for requirement in due_before(view, reading.gates, fdi=fdi):
+        plan = plans.get(rule.endpoint)
+        if plan is None:
+            view = app.view_functions.get(rule.endpoint)
+            plan = plans[rule.endpoint] = plan_for(view, reading.gates)
+        if not plan.looked_at:
+            exchange.settled = signed_out()
+        due = plan.due
+        if plan.due_for_fdi and Wsgi.is_fdi(environ):
+            due = plan.due_for_fdi
+        for requirement in due:
             refusal = check(requirement)
             if refusal is not None:
                 return refusal
@@ -145,19 +166,13 @@ def _install(app: Flask, reading: Reading) -> None:
         exchange = getattr(g, _EXCHANGE, None)
         if exchange is None or not (exchange.was_read or exchange.effects):
             return response
-        headers = response.headers
-        replace, add = response_headers(
-            exchange, reading.settings, headers.get("Vary"), headers.get("Cache-Control")
-        )
-        for name, value in replace:
-            headers[name] = value
-        for name, value in add:
-            headers.add(name, value)
+        apply_headers(exchange, reading.settings, response.headers)
         return response
 
     def end_request(error: BaseException | None) -> None:
-        g.pop("auth", None)
-        g.pop(_EXCHANGE, None)
+        here = g._get_current_object()  # pyright: ignore
+        here.pop("auth", None)
+        here.pop(_EXCHANGE, None)
 
     # First in and last out, so that every other hook sees our auth.
     app.before_request_funcs.setdefault(None, []).insert(0, begin_request)
@@ -166,29 +181,11 @@ def _install(app: Flask, reading: Reading) -> None:
 
 
 def _begin(reading: Reading, environ: WSGIEnvironment) -> Exchange:
-    exchange = reading.exchange(environ, facts_of)
-    here = g._get_current_object()  # pyright: ignore
-    setattr(here, _EXCHANGE, exchange)
-    here.auth = RequestAuth(exchange, _Reader(exchange))
+    exchange = Exchange(environ, reading)
+    g._get_current_object().__dict__.update(  # pyright: ignore
+        {"auth": FlaskAuth(exchange), _EXCHANGE: exchange}
+    )
     return exchange
-
-
-class _Reader:
-    """Reads an exchange; that it cannot be told who it is becomes Flask's 503."""
-
-    __slots__ = ("_exchange",)
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-
-    def __call__(self) -> Auth:
-        exchange = self._exchange
-        try:
-            return exchange.read()
-        except UnavailableError as error:
-            decision = Decision("unavailable", error.code, retry_after=error.retry_after)
-            refuse(decision, exchange.facts)
-            raise
 
 
 def _state() -> Reading:
@@ -204,8 +201,8 @@ def _exchange() -> Exchange:
     """The exchange of the request at hand, begun here if our hook has not run for it."""
     exchange = getattr(g, _EXCHANGE, None)
     environ = request.environ
-    if isinstance(exchange, Exchange) and exchange.request is environ:
-        return exchange
+    if exchange is not None and exchange.request is environ:
+        return cast(Exchange, exchange)
     return _begin(_state(), environ)
 
 
@@ -216,8 +213,8 @@ def check(requirement: Requirement) -> ResponseReturnValue | None:
         NotSignedIn, NotAllowed, IdentityUnavailable: it does not.
     """
     exchange = _exchange()
-    decision = decide(exchange.facts, exchange.looked_at(), requirement, _state().gates)
-    return refuse(decision, exchange.facts)
+    decision = judge(exchange, requirement)
+    return None if decision is ALLOW else refuse(decision, exchange.facts)
 
 
 def get_auth(default: Any = _UNSET) -> Auth:

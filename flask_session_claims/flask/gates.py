@@ -14,7 +14,7 @@ from flask import current_app, has_request_context
 
 from ..core.auth import Auth
 from ..core.errors import ConfigurationError
-from ..core.gate import Requirement, make_requirement
+from ..core.gate import SIGNED_IN, Requirement, make_requirement
 from ..core.policy import mark, mark_gate, marks_of
 from .extension import check
 
@@ -91,7 +91,7 @@ class _LoginRequired(Gate):
         return Gate(make_requirement(live=bool(live), allow_actor=allow_actor is not False))
 
 
-login_required = _LoginRequired(Requirement())
+login_required = _LoginRequired(SIGNED_IN)
 
 
 def claims_required(

@@ -53,10 +53,8 @@ _KINDS: dict[str, type[_Refused]] = {
 }
 
 
-def refuse(decision: Decision, facts: RequestFacts) -> Response | None:
-    """Nothing if allowed, the redirect to sign in, or raises the refusal."""
-    if decision.act == "allow":
-        return None
+def refuse(decision: Decision, facts: RequestFacts) -> Response:
+    """The redirect to sign in, or raises the refusal."""
     refusal = refusal_of(decision, facts)
     if decision.act == "redirect":
         return Response(refusal.body, refusal.status, headers=list(refusal.headers))

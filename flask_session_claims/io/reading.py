@@ -12,9 +12,10 @@ from typing import Any
 
 from ..core.asks import Fetch
 from ..core.auth import Auth
+from ..core.credentials import credentials_from
 from ..core.errors import ConfigurationError, UnavailableError
 from ..core.freshness import Freshness
-from ..core.request import Exchange, RequestFacts, admit, credentials_of
+from ..core.request import Exchange, Transport, admit
 from ..core.schema import PREFIX
 from ..core.settings import GateSettings, VerifierSettings
 from .logs import logger, token_refused
@@ -69,6 +70,7 @@ class Reading:
         self,
         gates: GateSettings,
         settings: VerifierSettings,
+        transport: Transport,
         *,
         clock: Callable[[], float] = time.time,
         fetch: Fetch | None = None,
@@ -76,24 +78,22 @@ class Reading:
         rejected: Rejected,
     ) -> None:
         self.gates = gates
+        self.transport = transport
         self.settings = settings
         self.verifier = Verifier(settings, clock=clock, fetch=fetch, freshness=freshness)
         self._rejected = rejected
 
-    def exchange(self, request: Any, facts_from: Callable[[Any], RequestFacts]) -> Exchange:
-        return Exchange(request, facts_from, self.authenticate)
-
-    def authenticate(self, exchange: Exchange) -> Auth:
+    def now(self, exchange: Exchange) -> Auth:
         """Token, then cross-site policy; a refusal is logged and told.
 
         Raises:
             UnavailableError: the keys cannot be had now.
         """
-        facts, settings = exchange.facts, self.settings
-        credentials = credentials_of(facts, settings)
-        auth = admit(facts, self.verifier.authenticate(credentials), settings)
+        settings = self.settings
+        credentials = credentials_from(*self.transport.fields(exchange.request), settings)
+        auth = admit(exchange, self.verifier.authenticate(credentials), settings)
         if auth.is_authenticated:
-            exchange.token = self.verifier.flows.token_of(credentials)
+            exchange.token = credentials.token or self.verifier.flows.token_of(credentials)
         elif auth.source is not None:
             token_refused(auth.reason or "", auth.source)
             self._rejected(auth.reason or "", auth.source)
@@ -107,6 +107,7 @@ class AsyncReading:
         self,
         gates: GateSettings,
         settings: VerifierSettings,
+        transport: Transport,
         *,
         clock: Callable[[], float] = time.time,
         fetch: Fetch | None = None,
@@ -114,26 +115,32 @@ class AsyncReading:
         rejected: AsyncRejected,
     ) -> None:
         self.gates = gates
+        self.transport = transport
         self.settings = settings
         self.verifier = AsyncVerifier(settings, clock=clock, fetch=fetch, freshness=freshness)
         self._rejected = rejected
 
-    async def exchange(self, request: Any, facts_from: Callable[[Any], RequestFacts]) -> Exchange:
-        """Async form of `Reading.exchange`: settled, since reading it later cannot be awaited."""
-        exchange = Exchange(request, facts_from)
+    async def settle(self, exchange: Exchange) -> None:
+        """Find out who it is before the view runs, since reading it cannot be awaited."""
         try:
-            exchange.settle(await self.authenticate(exchange))
+            exchange.settled = await self.authenticate(exchange)
         except UnavailableError as error:
-            exchange.settle(error)
-        return exchange
+            exchange.settled = error
+
+    def now(self, exchange: Exchange) -> Auth:
+        """Refuses: who it is must be settled before it is read."""
+        raise ConfigurationError(
+            "auth was read before it was settled; is the session claims hook or middleware"
+            " installed ahead of this code?"
+        )
 
     async def authenticate(self, exchange: Exchange) -> Auth:
-        """Async form of `Reading.authenticate`."""
-        facts, settings = exchange.facts, self.settings
-        credentials = credentials_of(facts, settings)
-        auth = admit(facts, await self.verifier.authenticate(credentials), settings)
+        """Async form of `Reading.now`."""
+        settings = self.settings
+        credentials = credentials_from(*self.transport.fields(exchange.request), settings)
+        auth = admit(exchange, await self.verifier.authenticate(credentials), settings)
         if auth.is_authenticated:
-            exchange.token = self.verifier.flows.token_of(credentials)
+            exchange.token = credentials.token or self.verifier.flows.token_of(credentials)
         elif auth.source is not None:
             token_refused(auth.reason or "", auth.source)
             await self._rejected(auth.reason or "", auth.source)

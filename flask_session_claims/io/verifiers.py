@@ -89,13 +89,16 @@ class Verifier:
             UnavailableError: the keys cannot be had now.
         """
         flows = self._flows
-        token = flows.token_of(credentials)
+        token = credentials.token or flows.token_of(credentials)
         if token is None:
             return refusal_without_token(credentials)
         try:
             entry = flows.attempt(token) or self._run(flows.verify(token))
         except TokenError as error:
             return flows.refused(error, credentials)
+        auth = entry.auth
+        if auth is not None and auth.source == credentials.source:
+            return auth
         return flows.auth_of(entry, credentials)
 
 
@@ -132,7 +135,7 @@ class AsyncVerifier:
     async def authenticate(self, credentials: Credentials) -> Auth:
         """Async form of `Verifier.authenticate`."""
         flows = self._flows
-        token = flows.token_of(credentials)
+        token = credentials.token or flows.token_of(credentials)
         if token is None:
             return refusal_without_token(credentials)
         try:
@@ -141,4 +144,7 @@ class AsyncVerifier:
                 entry = await self._run(flows.verify(token))
         except TokenError as error:
             return flows.refused(error, credentials)
+        auth = entry.auth
+        if auth is not None and auth.source == credentials.source:
+            return auth
         return flows.auth_of(entry, credentials)

@@ -236,7 +236,68 @@ def quart_app(changes: dict[str, Any]) -> Iterator[Ask]:
     yield Ask(asgi_sender(app), notes, joins=False)
 
 
+@contextlib.contextmanager
+def _django_app(changes: dict[str, Any], *, asgi: bool) -> Iterator[Ask]:
+    pytest.importorskip("django")
+    import django
+    from django.apps import apps
+    from django.conf import settings
+
+    if not settings.configured:
+        settings.configure(SECRET_KEY="corpus" * 10)
+    if not apps.ready:
+        django.setup()
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.http import HttpResponse
+    from django.test.utils import override_settings
+    from django.urls import path
+    from django_session_claims import conf, login_required
+
+    notes = Notes()
+
+    def who(request: Any) -> HttpResponse:
+        return HttpResponse(notes.note("who", request.auth))
+
+    def gate(request: Any) -> HttpResponse:
+        return HttpResponse(notes.note("gate", request.auth))
+
+    async def who_async(request: Any) -> HttpResponse:
+        return who(request)
+
+    async def gate_async(request: Any) -> HttpResponse:
+        return gate(request)
+
+    views = (who_async, gate_async) if asgi else (who, gate)
+    changed = override_settings(
+        ALLOWED_HOSTS=["*"],
+        DEBUG=False,
+        MIDDLEWARE=["django_session_claims.middleware.SessionClaimsMiddleware"],
+        ROOT_URLCONF=(path("who", views[0]), path("gate", login_required(views[1]))),
+        SESSION_CLAIMS=_config(changes),
+    )
+    with changed:
+        conf.use(clock=FrozenClock(float(NOW)), fetch=NoFetch())
+        try:
+            if asgi:
+                yield Ask(asgi_sender(ASGIHandler()), notes, joins=False)
+            else:
+                yield Ask(wsgi_sender(WSGIHandler()), notes, joins=True)
+        finally:
+            conf.use()
+
+
+def django_wsgi_app(changes: dict[str, Any]) -> contextlib.AbstractContextManager[Ask]:
+    return _django_app(changes, asgi=False)
+
+
+def django_asgi_app(changes: dict[str, Any]) -> contextlib.AbstractContextManager[Ask]:
+    return _django_app(changes, asgi=True)
+
+
 APPS: dict[str, Callable[[dict[str, Any]], contextlib.AbstractContextManager[Ask]]] = {
     "flask": flask_app,
     "quart": quart_app,
+    "django-wsgi": django_wsgi_app,
+    "django-asgi": django_asgi_app,
 }

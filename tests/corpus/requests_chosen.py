@@ -156,6 +156,11 @@ def origins(book: Requests) -> None:
     post("out", "cross-site-our-referer", site("cross-site"), referer(f"{PARTY}/"))
     post("out", "cross-site-null-origin", site("cross-site"), origin("null"))
     post("out", "same-site-sibling-origin", site("same-site"), origin("https://x.app.example"))
+    post("out", "site-none-no-navigation", site("none"), ("Sec-Fetch-Mode", "cors"))
+    for name in ("same-site", "cross-site"):
+        post("in", f"{name}-but-our-origin", site(name), origin(PARTY),
+             note="Fetch Metadata or Origin must agree with the configured origins (DESIGN 4)"
+             )  # fmt: skip
     post("in", "same-origin-and-our-origin", site("same-origin"), origin(PARTY))
     post("in", "same-origin-no-referer", site("same-origin"), ("Referer", ""))
     for name, value in {

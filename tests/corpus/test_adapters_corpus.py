@@ -62,6 +62,15 @@ def _signed_out(page: Answer, gate: Answer, reason: str | None) -> bool:
     return gate.status == (403 if note["reason"] in FORBIDDEN else 401)
 
 
+def _logs_are_clean(caplog: pytest.LogCaptureFixture, tokens: list[str]) -> None:
+    """No token or signature in any record, and nothing that would forge a line."""
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message for message in messages if re.search("[\r\n\0\x1b\u202e]", message)] == []
+    text = "\n".join(messages)
+    secrets = {part for token in tokens for part in (token, token.rpartition(".")[2])}
+    assert [secret for secret in secrets if len(secret) >= 20 and secret in text] == []
+
+
 def _carried(case: TokenCase) -> Iterator[tuple[str, tuple[str, str]]]:
     text = str(case.token)
     yield "header", ("Authorization", f"Bearer {text}")
@@ -70,7 +79,10 @@ def _carried(case: TokenCase) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("rule", [f"V{number}" for number in range(1, 23)])
-def test_token_gives_its_identity_or_none(framework: str, rule: str) -> None:
+def test_token_gives_its_identity_or_none(
+    framework: str, rule: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
     wrong: list[str] = []
     alike: set[bytes] = set()
     asked = 0
@@ -97,6 +109,7 @@ def test_token_gives_its_identity_or_none(framework: str, rule: str) -> None:
     assert asked > 0
     # To the client all refusals look alike, but for an expired token's.
     assert len(alike) <= 1
+    _logs_are_clean(caplog, [str(case.token) for case in cases])
 
 
 def _family(case: RequestCase) -> str:

@@ -168,6 +168,14 @@ def binding(book: Book) -> None:
             book.bad("V4", name, join(signer, head, claims()), SIGNATURE, note=note)
             book.bad("V4", f"{name}-no-jwk-alg", join(signer, head, claims()), SIGNATURE,
                      settings=_without_alg(), note=note)  # fmt: skip
+            # The named key signed, under the name of another algorithm.
+            head = header(named, alg=signer.algorithm)
+            name = f"{named.kid}-calls-itself-{signer.algorithm}"
+            book.bad("V4", name, join(named, head, claims()), SIGNATURE, note=note)
+            book.bad("V4", f"{name}-no-jwk-alg", join(named, head, claims()), SIGNATURE,
+                     settings=_without_alg(), note=note)  # fmt: skip
+            book.bad("V4", f"{name}-by-pem", join(named, head, claims()), SIGNATURE,
+                     settings={"jwks": None, "jwt_key": named.pem()}, note=note)  # fmt: skip
             # alg and kid agree; the signature is of another kind.
             token = join(signer, header(named), claims())
             book.bad("V4", f"{named.kid}-signed-with-{signer.algorithm}", token, SIGNATURE)

@@ -1,0 +1,66 @@
+"""Session claims in Django: who is signed in, and what their token says, as `request.auth`.
+
+Importing this imports neither Django nor the core: each name is loaded when it is first used
+(PEP 562), so it may stand in a settings file.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flask_session_claims.core.auth import Auth as Auth
+    from flask_session_claims.core.errors import ConfigurationError as ConfigurationError
+    from flask_session_claims.core.errors import SessionClaimsError as SessionClaimsError
+    from flask_session_claims.core.errors import SessionError as SessionError
+    from flask_session_claims.core.errors import TokenError as TokenError
+    from flask_session_claims.core.errors import UnavailableError as UnavailableError
+    from flask_session_claims.core.request import AsyncRequestAuth as AsyncRequestAuth
+    from flask_session_claims.core.request import RequestAuth as RequestAuth
+
+    from .gates import claims_required as claims_required
+    from .gates import login_required as login_required
+    from .gates import public as public
+    from .middleware import SessionClaimsMiddleware as SessionClaimsMiddleware
+    from .mixins import ClaimsRequiredMixin as ClaimsRequiredMixin
+    from .mixins import LoginRequiredMixin as LoginRequiredMixin
+    from .refusals import IdentityUnavailable as IdentityUnavailable
+    from .refusals import NotAllowed as NotAllowed
+    from .refusals import NotSignedIn as NotSignedIn
+    from .signals import token_rejected as token_rejected
+    from .visit import get_auth as get_auth
+
+_CORE = "flask_session_claims.core"
+_HOMES = {
+    f"{_CORE}.auth": ("Auth",),
+    f"{_CORE}.errors": (
+        "ConfigurationError",
+        "SessionClaimsError",
+        "SessionError",
+        "TokenError",
+        "UnavailableError",
+    ),
+    f"{_CORE}.request": ("AsyncRequestAuth", "RequestAuth"),
+    f"{__name__}.gates": ("claims_required", "login_required", "public"),
+    f"{__name__}.middleware": ("SessionClaimsMiddleware",),
+    f"{__name__}.mixins": ("ClaimsRequiredMixin", "LoginRequiredMixin"),
+    f"{__name__}.refusals": ("IdentityUnavailable", "NotAllowed", "NotSignedIn"),
+    f"{__name__}.signals": ("token_rejected",),
+    f"{__name__}.visit": ("get_auth",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,140 @@
+"""`login_required`, `claims_required`, `public`: what a view asks of who comes.
+
+A gate holds configuration only; the user's view is never called inside our `try`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import isclass
+from typing import Any, TypeVar, cast, overload
+
+from asgiref.sync import iscoroutinefunction
+
+from flask_session_claims.core.auth import Auth
+from flask_session_claims.core.errors import ConfigurationError
+from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirement
+from flask_session_claims.core.policy import mark, mark_gate, marks_of
+
+from .visit import check
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+class Gate:
+    """A requirement as a decorator of sync and async views, and for `method_decorator`."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        self.requirement = requirement
+        self.__name__ = "session_claims_gate"
+
+    def __call__(self, view: V) -> V:
+        return guard(view, self.requirement)
+
+
+def guard(view: V, requirement: Requirement) -> V:
+    """`view`, run only for requests that meet `requirement`."""
+    _refuse_class(view)
+
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def aguarded(request: Any, *args: Any, **kwargs: Any) -> Any:
+            check(request, requirement)
+            return await view(request, *args, **kwargs)
+
+        mark_gate(view, aguarded, requirement)
+        return cast(V, aguarded)
+
+    @wraps(view)
+    def guarded(request: Any, *args: Any, **kwargs: Any) -> Any:
+        check(request, requirement)
+        return view(request, *args, **kwargs)
+
+    mark_gate(view, guarded, requirement)
+    return cast(V, guarded)
+
+
+def _refuse_class(view: object) -> None:
+    if isclass(view) or not callable(view):
+        raise ConfigurationError(
+            f"{view!r} is no view function; for a class-based view derive from"
+            " LoginRequiredMixin or ClaimsRequiredMixin, or write"
+            ' @method_decorator(login_required, name="dispatch").'
+        )
+
+
+class _LoginRequired(Gate):
+    """Somebody must be signed in: `@login_required`, `@login_required(allow_actor=False)`.
+
+    `allow_actor=False` refuses those who act for the user. `live=True` reads the session store.
+    """
+
+    @overload
+    def __call__(self, view: V) -> V: ...
+    @overload
+    def __call__(self, *, live: bool = False, allow_actor: bool = True) -> Gate: ...
+    def __call__(self, view: Any = None, *, live: bool = False, allow_actor: bool = True) -> Any:
+        if view is not None:
+            return guard(view, self.requirement)
+        return Gate(make_requirement(live=live, allow_actor=allow_actor))
+
+
+login_required = _LoginRequired(SIGNED_IN)
+
+
+def claims_required(
+    *,
+    role: str | None = None,
+    permission: str | None = None,
+    feature: str | None = None,
+    plan: str | None = None,
+    reverification: object = None,
+    claims: Mapping[str, Any] | None = None,
+    predicate: Callable[[Auth], bool] | None = None,
+    live: bool = False,
+    allow_actor: bool = True,
+) -> Gate:
+    """Somebody must be signed in and have everything that is named; else 401 or 403.
+
+    Args:
+        role, permission, feature, plan, reverification: as `Auth.has` takes them.
+        claims: claim -> value, or a set of allowed values.
+        predicate: a function of the `Auth`; only True lets pass.
+        live: read the session store, not only the token.
+        allow_actor: False refuses those who act for the user.
+
+    Raises:
+        ConfigurationError: nothing is named, or a value that no claim can meet.
+    """
+    requirement = make_requirement(
+        live=live,
+        allow_actor=allow_actor,
+        role=role,
+        permission=permission,
+        feature=feature,
+        plan=plan,
+        reverification=reverification,
+        claims=claims,
+        predicate=predicate,
+    )
+    if not requirement.asks_has and claims is None and predicate is None:
+        raise ConfigurationError(
+            "claims_required names nothing to require; name a role, permission, feature, plan,"
+            " reverification, claims or predicate, or use login_required."
+        )
+    return Gate(requirement)
+
+
+def public(view: V) -> V:
+    """Exempt a view from the default policy "required"; its auth is read if it reads it.
+
+    Django's own `login_not_required` does the same.
+    """
+    _refuse_class(view)
+    marks = marks_of(view)
+    if marks.enforced or marks.pending:
+        raise ConfigurationError("a view cannot be public and guarded; keep one of the two.")
+    mark(view, marks._replace(public=True))
+    return view

@@ -1,0 +1,144 @@
+"""`SessionClaimsMiddleware`: puts `request.auth` before the view, and answers refusals.
+
+It runs as sync or async as what stands behind it. No thread-locals: all is on the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpResponse, HttpResponseBase
+
+from flask_session_claims.core.auth import signed_out
+from flask_session_claims.core.gate import ALLOW, Requirement
+from flask_session_claims.core.request import Exchange, response_headers
+from flask_session_claims.core.settings import VerifierSettings
+
+from . import conf
+from .plans import Plans, ViewPlan
+from .refusals import Refused, answer, own_handler, refused, response_of
+from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, judged, visit_of
+
+
+class SessionClaimsMiddleware:
+    """`request.auth` for every request: a `RequestAuth`, in async views an `AsyncRequestAuth`.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+
+    sync_capable = True
+    async_capable = True
+    #: Called by Django before each view; sync or async as this middleware is.
+    process_view: Callable[..., Any]
+
+    def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+            self.process_view = self._before_async
+            gates = conf.async_reading().gates  # what can be wrong is wrong at start-up
+        else:
+            self.process_view = self._before
+            gates = conf.reading().gates
+        self._plans = Plans(gates)
+
+    def __call__(self, request: Any) -> Any:
+        if self._is_async:
+            return self._call_async(request)
+        reading = conf.reading()
+        visit = begin(request, reading)
+        request.auth = DjangoAuth(visit)
+        response = self.get_response(request)
+        if visit.was_read or visit.effects:
+            _apply(visit, reading.settings, response)
+        return response
+
+    async def _call_async(self, request: Any) -> Any:
+        reading = conf.async_reading()
+        visit = begin(request, reading)
+        if reading.gates.default_policy == "public":
+            visit.settled = signed_out()  # until a view is found that wants to know
+        else:
+            await reading.settle(visit)
+        request.auth = AsyncDjangoAuth(visit)
+        response = await self.get_response(request)
+        if visit.was_read or visit.effects:
+            _apply(visit, reading.settings, response)
+        return response
+
+    def _before(self, request: Any, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        visit = visit_of(request)
+        plan = self._plan(view, visit)
+        if not plan.looked_at:
+            visit.settled = signed_out()
+        if plan.is_async:
+            visit.outcome()  # found out here, where it may wait
+            if type(request.auth) is DjangoAuth:
+                request.auth = AsyncDjangoAuth(visit)
+        due = _due(plan, request)
+        error = _refusal(request, visit, due) if due else None
+        return None if error is None else answer(request, error)
+
+    async def _before_async(
+        self, request: Any, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        visit = visit_of(request)
+        plan = self._plan(view, visit)
+        if plan.looked_at and visit.side.gates.default_policy == "public":
+            await conf.async_reading().settle(visit)
+        if not plan.is_async and type(request.auth) is AsyncDjangoAuth:
+            request.auth = DjangoAuth(visit)
+        due = _due(plan, request)
+        error = _refusal(request, visit, due) if due else None
+        if error is None:
+            return None
+        if own_handler(error) is None:
+            return response_of(error)
+        return await sync_to_async(answer, thread_sensitive=False)(request, error)
+
+    def _plan(self, view: Any, visit: Visit) -> ViewPlan:
+        plans = self._plans
+        if plans.gates is not visit.side.gates:  # override_settings
+            plans = self._plans = Plans(visit.side.gates)
+        try:
+            return plans[view]
+        except TypeError:  # a callable object that cannot be hashed
+            return plans.make(view)
+
+    def process_exception(self, request: Any, exception: Exception) -> HttpResponse | None:
+        """Our refusals, answered."""
+        return answer(request, exception) if isinstance(exception, Refused) else None
+
+
+def _due(plan: ViewPlan, request: Any) -> tuple[Requirement, ...]:
+    if plan.due_for_fdi:
+        meta = request.META
+        if "HTTP_RID" in meta or "HTTP_ST_AUTH_MODE" in meta:
+            return plan.due_for_fdi
+    return plan.due
+
+
+def _refusal(request: Any, visit: Visit, due: tuple[Requirement, ...]) -> Refused | None:
+    for requirement in due:
+        decision = judged(request, visit, requirement)
+        if decision is not ALLOW:
+            return refused(decision, visit.facts)
+    return None
+
+
+def _apply(exchange: Exchange, settings: VerifierSettings, response: HttpResponseBase) -> None:
+    headers = response.headers
+    replace, add = response_headers(
+        exchange, settings, headers.get("Vary"), headers.get("Cache-Control")
+    )
+    for name, value in replace:
+        headers[name] = value
+    for name, value in add:
+        if name.lower() == "set-cookie":  # Django keeps cookies apart
+            response.cookies.load(value)
+        else:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value

@@ -1,0 +1,49 @@
+"""How the core looks into Django's requests: a WSGI environ, or an ASGI scope.
+
+Never into the request itself: that one will hold the exchange, and a cycle would leave every
+request to the garbage collector.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from flask_session_claims.core.request import RequestFacts
+from flask_session_claims.io.transports import Asgi, Fields, Wsgi
+
+
+def source_of(request: Any) -> dict[str, Any]:
+    """What an exchange keeps of a request. Under ASGI META has repeated fields joined."""
+    source: dict[str, Any] | None = getattr(request, "scope", None)
+    return request.META if source is None else source
+
+
+class DjangoTransport:
+    """Reads either; a sync middleware may stand in an ASGI chain, and the reverse."""
+
+    @staticmethod
+    def acts(request: dict[str, Any]) -> bool:
+        return Asgi.acts(request) if "headers" in request else Wsgi.acts(request)
+
+    @staticmethod
+    def fields(request: dict[str, Any]) -> Fields:
+        return Asgi.fields(request) if "headers" in request else Wsgi.fields(request)
+
+    @staticmethod
+    def facts(request: dict[str, Any]) -> RequestFacts:
+        if "headers" in request:
+            query = request.get("query_string", b"")
+            if isinstance(query, str):  # as Django's own test client has it
+                request = {**request, "query_string": query.encode("latin-1")}
+            return Asgi.facts(request)
+        # Django has decoded the path, and knows the prefix better than the server's raw address
+        # does (FORCE_SCRIPT_NAME).
+        path = request.get("SCRIPT_NAME", "").rstrip("/") + request.get("PATH_INFO", "/")
+        target = quote(path, safe="/:@!$&'()*+,;=~-._")  # RFC 3986 §3.3
+        if query := request.get("QUERY_STRING"):
+            target += f"?{query}"
+        return Wsgi.facts(request)._replace(target=target)
+
+
+TRANSPORT = DjangoTransport()

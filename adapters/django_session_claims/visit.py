@@ -1,0 +1,127 @@
+"""What one request holds of ours: its exchange, and the `RequestAuth` on `request.auth`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import ReferenceType, ref
+
+from flask_session_claims.core.auth import Auth
+from flask_session_claims.core.errors import ConfigurationError, UnavailableError
+from flask_session_claims.core.gate import ALLOW, Decision, Requirement, judge
+from flask_session_claims.core.request import AsyncRequestAuth, Exchange, RequestAuth
+from flask_session_claims.io.reading import AsyncReading, Reading
+
+from .refusals import refused
+from .transport import source_of
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_ATTRIBUTE: Final = "_session_claims"
+_UNSET: Final[Any] = object()
+
+
+class Visit(Exchange):
+    """The exchange of a Django request."""
+
+    #: Weak: the request holds us.
+    page: ReferenceType[Any]
+
+    def __reduce__(self) -> Any:
+        return _gone, ()  # Django's requests can be pickled; what is ours stays behind
+
+
+def _gone() -> None:
+    return None
+
+
+def begin(request: Any, reading: Reading | AsyncReading) -> Visit:
+    """The visit of a request; unsettled."""
+    visit = Visit(source_of(request), reading)
+    visit.page = ref(request)
+    request._session_claims = visit
+    return visit
+
+
+def visit_of(request: Any) -> Visit:
+    visit = getattr(request, _ATTRIBUTE, None)
+    if visit is None:
+        raise ConfigurationError(
+            f"no session claims are known for this {type(request).__name__}: add"
+            ' "django_session_claims.middleware.SessionClaimsMiddleware" to MIDDLEWARE (in a test'
+            " without it: SessionClaimsMiddleware(view)(request)); a gate on a method of a class"
+            " needs method_decorator."
+        )
+    return cast(Visit, visit)
+
+
+def keep_uncached(request: Any) -> None:
+    """Tell Django's page cache that this response depends on who asks.
+
+    `cache_page` stores a response before any middleware can make it private.
+    """
+    if hasattr(request, "_cache_update_cache"):
+        request._cache_update_cache = False
+
+
+def _read(exchange: Exchange) -> Auth:
+    keep_uncached(cast(Visit, exchange).page())
+    outcome = exchange.looked_at()
+    if isinstance(outcome, UnavailableError):
+        decision = Decision("unavailable", outcome.code, retry_after=outcome.retry_after)
+        raise refused(decision, exchange.facts) from outcome
+    return outcome
+
+
+class DjangoAuth(RequestAuth):
+    """A `RequestAuth` for which "it cannot be told" is answered with 503."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Auth:
+        return _read(self._exchange)
+
+
+class AsyncDjangoAuth(AsyncRequestAuth):
+    """Async form of `DjangoAuth`."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Auth:
+        return _read(self._exchange)
+
+
+def get_auth(request: HttpRequest, default: Any = _UNSET) -> Auth:
+    """The plain `Auth` of a request.
+
+    Args:
+        request: a request that has passed `SessionClaimsMiddleware`.
+        default: what to give if it has not, instead of raising.
+
+    Raises:
+        ConfigurationError: the middleware has not seen this request.
+        IdentityUnavailable: it cannot be told now who it is.
+    """
+    if default is not _UNSET and getattr(request, _ATTRIBUTE, None) is None:
+        return cast(Auth, default)
+    return _read(visit_of(request))
+
+
+def judged(request: Any, visit: Visit, requirement: Requirement) -> Decision:
+    """What is to happen with a request; noted as read."""
+    keep_uncached(request)
+    return judge(visit, requirement)
+
+
+def check(request: Any, requirement: Requirement) -> None:
+    """Return if the request meets `requirement`.
+
+    Raises:
+        NotSignedIn, NotAllowed, IdentityUnavailable: it does not.
+    """
+    visit = visit_of(request)
+    decision = judged(request, visit, requirement)
+    if decision is not ALLOW:
+        raise refused(decision, visit.facts)

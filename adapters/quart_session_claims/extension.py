@@ -1,0 +1,217 @@
+"""`SessionClaims`: what runs around each request and websocket.
+
+Where the current one's `Auth` is, and why it is not looked for on `g`, is told in `place.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from quart import Quart, current_app, request, websocket
+
+from flask_session_claims.core.asks import Fetch
+from flask_session_claims.core.auth import Auth, signed_out
+from flask_session_claims.core.errors import ConfigurationError
+from flask_session_claims.core.freshness import Freshness
+from flask_session_claims.core.gate import ALLOW, Requirement, judge
+from flask_session_claims.core.policy import Plan, plan_for
+from flask_session_claims.core.request import Exchange, response_headers
+from flask_session_claims.core.settings import VerifierSettings
+from flask_session_claims.io.reading import AsyncReading, announce, settings_from
+from flask_session_claims.io.signals import aemit, token_rejected
+from flask_session_claims.io.transports import Asgi
+
+from .place import at_hand, enter, has_connection, leave, outside
+from .refusals import refuse
+
+if TYPE_CHECKING:
+    from quart.typing import ResponseReturnValue, ResponseTypes
+    from werkzeug.datastructures import Headers
+
+EXTENSION: Final = "session_claims"
+_UNSET: Final[Any] = object()
+
+
+class SessionClaims:
+    """Verifies the session token of each request and handshake, and sets `g.auth`.
+
+    Args:
+        app: the app, or None to call `init_app` later. One object serves several apps.
+        clock: seconds since 1970 UTC, for the times in tokens.
+        fetch: the network for key sets, if requests shall not be it.
+        freshness: what knows about revocations and changed claims.
+        **overrides: settings in lower case (`issuer=…`) that win over `app.config`.
+
+    Raises:
+        ConfigurationError: a setting is wrong; it says which, what it got, what to write.
+    """
+
+    def __init__(
+        self,
+        app: Quart | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        fetch: Fetch | None = None,
+        freshness: Freshness | None = None,
+        **overrides: Any,
+    ) -> None:
+        self._clock = clock
+        self._fetch = fetch
+        self._freshness = freshness
+        self._overrides = overrides
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Quart) -> None:
+        """Read `app.config["SESSION_CLAIMS_*"]` and hook into requests and websockets.
+
+        Raises:
+            ConfigurationError: a setting is wrong, or the app has a SessionClaims already.
+        """
+        if EXTENSION in app.extensions:
+            raise ConfigurationError(
+                "this app has a SessionClaims already; call init_app once for each app."
+            )
+        gates, settings = settings_from(app.config, self._overrides)
+
+        async def rejected(reason: str, source: str | None) -> None:
+            await aemit(token_rejected, app, wrapper=app.ensure_async, reason=reason, source=source)
+
+        reading = AsyncReading(
+            gates,
+            settings,
+            Asgi(),
+            clock=self._clock,
+            fetch=self._fetch,
+            freshness=self._freshness,
+            rejected=rejected,
+        )
+        app.extensions[EXTENSION] = reading
+        _install(app, reading)
+        announce(settings)
+
+
+def _install(app: Quart, reading: AsyncReading) -> None:
+    plans: dict[Any, Plan] = {}  # by view
+
+    async def begin_request() -> ResponseReturnValue | None:
+        return await begin(request)
+
+    async def begin_websocket() -> ResponseReturnValue | None:
+        return await begin(websocket)
+
+    async def begin(proxy: Any) -> ResponseReturnValue | None:
+        connection = proxy._get_current_object()
+        exchange = Exchange(connection.scope, reading)
+        rule = connection.url_rule
+        view = None if rule is None else app.view_functions.get(rule.endpoint)
+        plan = plans.get(view)
+        if plan is None:
+            plan = plans[view] = plan_for(view, reading.gates)
+        if plan.looked_at:
+            await reading.settle(exchange)
+        else:
+            exchange.settled = signed_out()
+        enter(proxy, connection, exchange)
+        if view is None:
+            return None
+        due = plan.due
+        if plan.due_for_fdi and Asgi.is_fdi(exchange.request):
+            due = plan.due_for_fdi
+        for requirement in due:
+            refusal = _judge(exchange, requirement)
+            if refusal is not None:
+                return refusal
+        return None
+
+    async def finish(response: ResponseTypes | None) -> ResponseTypes | None:
+        place = at_hand()
+        # No response: the websocket was accepted.
+        if place is not None and response is not None:
+            exchange = place.exchange
+            if exchange.was_read or exchange.effects:
+                _apply_headers(exchange, reading.settings, response.headers)
+        return response
+
+    async def end(error: BaseException | None) -> None:
+        leave()
+
+    # First in and last out, so that every other hook sees our auth.
+    hooks: list[tuple[dict[Any, list[Any]], Any]] = [
+        (app.before_request_funcs, begin_request),
+        (app.before_websocket_funcs, begin_websocket),
+        (app.after_request_funcs, finish),
+        (app.after_websocket_funcs, finish),
+        (app.teardown_request_funcs, end),
+        (app.teardown_websocket_funcs, end),
+    ]
+    for functions, hook in hooks:
+        functions.setdefault(None, []).insert(0, hook)
+
+
+def _apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Headers) -> None:
+    vary = cache_control = None
+    for name, value in headers:  # once through: a failing look-up costs Werkzeug an exception
+        lower = name.lower()
+        if lower == "vary":
+            vary = value if vary is None else f"{vary}, {value}"
+        elif lower == "cache-control":
+            cache_control = value
+    replace, add = response_headers(exchange, settings, vary, cache_control)
+    for name, value in replace:
+        headers[name] = value
+    for name, value in add:
+        headers.add(name, value)
+
+
+def _judge(exchange: Exchange, requirement: Requirement) -> ResponseReturnValue | None:
+    decision = judge(exchange, requirement)
+    return None if decision is ALLOW else refuse(decision, exchange.facts)
+
+
+async def check(requirement: Requirement) -> ResponseReturnValue | None:
+    """None if the request or handshake at hand meets `requirement`, or the redirect.
+
+    Raises:
+        NotSignedIn, NotAllowed, IdentityUnavailable: it does not.
+    """
+    place = at_hand()
+    if place is None:
+        # Our hook has not run for it: a test's context, say, or a hook put ahead of ours.
+        proxy = has_connection()
+        if proxy is None:
+            raise outside()
+        connection, reading = proxy._get_current_object(), _state()
+        exchange = Exchange(connection.scope, reading)
+        await reading.settle(exchange)
+        place = enter(proxy, connection, exchange)
+    return _judge(place.exchange, requirement)
+
+
+def _state() -> AsyncReading:
+    state = current_app.extensions.get(EXTENSION)
+    if not isinstance(state, AsyncReading):
+        raise ConfigurationError(
+            "this app has no SessionClaims; write SessionClaims(app), or init_app(app)."
+        )
+    return state
+
+
+def get_auth(default: Any = _UNSET) -> Auth:
+    """The plain `Auth` of the request or websocket at hand.
+
+    Args:
+        default: what to give outside a request, instead of raising.
+
+    Raises:
+        RuntimeError: there is no request, or this is a background task.
+    """
+    place = at_hand()
+    if place is not None:
+        return place.auth.value
+    if default is not _UNSET and has_connection() is None:
+        return default  # type: ignore[no-any-return]
+    raise outside()
+

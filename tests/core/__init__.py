@@ -1,0 +1,1 @@
+"""The core and what drives it, without any framework."""
