@@ -10,13 +10,12 @@ from functools import wraps
 from inspect import isclass
 from typing import Any, TypeVar, cast, overload
 
-from asgiref.sync import iscoroutinefunction
-
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirement
 from flask_session_claims.core.policy import mark, mark_gate, marks_of
 
+from .plans import is_async
 from .visit import check
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -37,7 +36,7 @@ def guard(view: V, requirement: Requirement) -> V:
     """`view`, run only for requests that meet `requirement`."""
     _refuse_class(view)
 
-    if iscoroutinefunction(view):
+    if is_async(view):
 
         @wraps(view)
         async def aguarded(request: Any, *args: Any, **kwargs: Any) -> Any:

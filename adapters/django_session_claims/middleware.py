@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpResponse, HttpResponseBase
 
 from flask_session_claims.core.auth import signed_out
@@ -17,7 +17,7 @@ from flask_session_claims.core.request import Exchange, response_headers
 from flask_session_claims.core.settings import VerifierSettings
 
 from . import conf
-from .plans import Plans, ViewPlan
+from .plans import Plans, ViewPlan, is_async
 from .refusals import Refused, answer, own_handler, refused, response_of
 from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, judged, visit_of
 
@@ -36,7 +36,7 @@ class SessionClaimsMiddleware:
 
     def __init__(self, get_response: Callable[[Any], Any]) -> None:
         self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
+        self._is_async = is_async(get_response)
         if self._is_async:
             markcoroutinefunction(self)
             self.process_view = self._before_async

@@ -10,6 +10,9 @@ from flask_session_claims.core.gate import ANYBODY, Requirement
 from flask_session_claims.core.policy import marks_of, plan_for
 from flask_session_claims.core.settings import GateSettings
 
+#: Django's own test for async views (on 3.10 and 3.11 that of asyncio, which knows their mark).
+is_async = iscoroutinefunction  # pyright: ignore[reportDeprecated]
+
 _MOST = 5_000  # views; a URLconf that makes them anew for each request must not fill the memory
 
 
@@ -40,9 +43,7 @@ class Plans(dict[Any, ViewPlan]):
         # Django's own login_not_required says what our public says.
         if due and getattr(view, "login_required", True) is False and not marks_of(view).pending:
             due, due_for_fdi = (), (ANYBODY,)
-        return ViewPlan(
-            looked_at or _is_gated_inside(view), due, due_for_fdi, iscoroutinefunction(view)
-        )
+        return ViewPlan(looked_at or _is_gated_inside(view), due, due_for_fdi, is_async(view))
 
 
 def _is_gated_inside(view: Any) -> bool:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 EXTENSION: Final = "session_claims"
 _UNSET: Final[Any] = object()
+_NO_PLAN: Final = (None, None)
 
 
 class SessionClaims:
@@ -94,7 +95,7 @@ class SessionClaims:
 
 
 def _install(app: Quart, reading: AsyncReading) -> None:
-    plans: dict[Any, Plan] = {}  # by view
+    plans: dict[str, tuple[Any, Plan]] = {}  # by endpoint, as long as it has this view
 
     async def begin_request() -> ResponseReturnValue | None:
         return await begin(request)
@@ -106,10 +107,12 @@ def _install(app: Quart, reading: AsyncReading) -> None:
         connection = proxy._get_current_object()
         exchange = Exchange(connection.scope, reading)
         rule = connection.url_rule
-        view = None if rule is None else app.view_functions.get(rule.endpoint)
-        plan = plans.get(view)
-        if plan is None:
-            plan = plans[view] = plan_for(view, reading.gates)
+        endpoint = "" if rule is None else rule.endpoint
+        view = app.view_functions.get(endpoint)
+        planned, plan = plans.get(endpoint, _NO_PLAN)
+        if plan is None or planned is not view:
+            plan = plan_for(view, reading.gates)
+            plans[endpoint] = (view, plan)
         if plan.looked_at:
             await reading.settle(exchange)
         else:
@@ -214,4 +217,3 @@ def get_auth(default: Any = _UNSET) -> Auth:
     if default is not _UNSET and has_connection() is None:
         return default  # type: ignore[no-any-return]
     raise outside()
-

@@ -30,7 +30,7 @@ _websocket_context: Any = getattr(quart.globals, "websocket_ctx", _app_context)
 
 
 def _current_g() -> Any:
-    return g._get_current_object()  # type: ignore[attr-defined] # pyright: ignore
+    return g._get_current_object()  # pyright: ignore
 
 
 class Place(NamedTuple):

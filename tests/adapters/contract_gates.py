@@ -6,12 +6,12 @@ import pytest
 
 from flask_session_claims.testing import LocalIssuer
 
-from .drivers import Reply, Site
-from .sites import APP, ORGANIZATION, Contract, Mint, bad_tokens
+from .drivers import Driver, Reply, Site
+from .sites import APP, ORGANIZATION, Contract, Mint, OpenSite, bad_tokens
 
 ALL_GUARDED = (
     "guarded", "called", "sync-guarded", "async-guarded", "class-guarded", "wrong-order",
-    "wrong-order-sync", "wrong-order-async",
+    "wrong-order-sync", "wrong-order-async", "hidden", "hidden-async",
 )  # fmt: skip
 ALL_ADMIN = (
     "admin", "twice", "twice-reversed", "sync-admin", "async-admin", "class-admin",
@@ -68,9 +68,9 @@ class Gates(Contract):
         assert (seen["session_status"], seen["claims"]) == ("pending", {})
 
     def test_a_pending_session_passes_where_that_is_asked_for(
-        self, open_site: object, issuer: LocalIssuer
+        self, open_site: OpenSite, issuer: LocalIssuer
     ) -> None:
-        site = open_site(ACCEPT_PENDING=True)  # type: ignore[operator]
+        site = open_site(ACCEPT_PENDING=True)
         assert passed(site, "guarded", site.ask("/guarded", issuer.mint_v2(azp=APP, sts="pending")))
 
     @pytest.mark.parametrize("name", ALL_ADMIN)
@@ -168,6 +168,54 @@ class Gates(Contract):
         assert not passed(site, "no-actor", reply)
         assert (reply.status, reply.code) == (403, "actor-refused")
         assert passed(site, "no-actor", site.ask("/no-actor", mint("user_1")))
+
+    # --- mistakes in writing -------------------------------------------------------------
+
+    def test_gates_that_cannot_be_meant_are_refused_where_they_are_written(
+        self, driver: Driver
+    ) -> None:
+        v = driver.vocabulary
+
+        class Page:
+            pass
+
+        for mistake in (
+            lambda: v.claims_required(),
+            lambda: v.claims_required(role=""),
+            lambda: v.claims_required(role=["admin"]),
+            lambda: v.claims_required(claims={}),
+            lambda: v.claims_required(claims="level"),
+            lambda: v.claims_required(predicate="admin"),
+            lambda: v.claims_required(reverification="strictest"),
+            lambda: v.claims_required(reverification={"level": "first_factor"}),
+            lambda: v.claims_required(role="admin", live=True),
+            lambda: v.login_required(live=True),
+            lambda: v.login_required(Page),
+            lambda: v.login_required("admin"),
+            lambda: v.claims_required(role="admin")(Page),
+            lambda: v.public(v.login_required(lambda: None)),
+        ):
+            with pytest.raises(v.ConfigurationError):
+                mistake()
+        with pytest.raises(TypeError):
+            v.claims_required(roles="admin")
+        with pytest.raises(TypeError):
+            v.claims_required("admin")
+
+    def test_a_gated_view_keeps_its_name_and_text(self, driver: Driver) -> None:
+        v = driver.vocabulary
+
+        def view() -> None:
+            """What it is for."""
+
+        async def aview() -> None:
+            """What it is for."""
+
+        for gate in (v.login_required, v.login_required(), v.claims_required(role="admin")):
+            for each in (view, aview):
+                gated = gate(each)
+                assert gated is not each
+                assert (gated.__name__, gated.__doc__) == (each.__name__, "What it is for.")
 
     # --- once ------------------------------------------------------------------------------
 

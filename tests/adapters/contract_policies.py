@@ -64,6 +64,15 @@ class Policies(Contract):
         assert site.ask("/guarded-me", mint("user_1")).json["user_id"] == "user_1"
 
     @pytest.mark.parametrize("policy", ["public", "optional", "required"])
+    @pytest.mark.parametrize("name", ["hidden", "hidden-async"])
+    def test_a_gate_that_others_hide_is_closed_and_opens(
+        self, open_site: OpenSite, mint: Mint, name: str, policy: str
+    ) -> None:
+        site = open_site(DEFAULT_POLICY=policy)
+        assert (site.ask(f"/{name}").status, site.runs(name)) == (401, 0)
+        assert (site.ask(f"/{name}", mint()).status, site.runs(name)) == (200, 1)
+
+    @pytest.mark.parametrize("policy", ["public", "optional", "required"])
     def test_what_does_not_exist_stays_404(
         self, open_site: OpenSite, mint: Mint, policy: str
     ) -> None:

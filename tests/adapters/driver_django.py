@@ -23,7 +23,7 @@ from django.test.client import AsyncClientHandler, ClientHandler, FakePayload  #
 from django.urls import path  # noqa: E402
 from django.views import View as ClassView  # noqa: E402
 
-from .drivers import Ask, Reply, Site, wsgi_fields  # noqa: E402
+from .drivers import Ask, Reply, Site, hide, wsgi_fields  # noqa: E402
 from .views import VIEWS, View  # noqa: E402
 
 
@@ -159,6 +159,7 @@ def route(site: Site, view: View, is_async: bool) -> Any:
     registered = function
     for gate in view.gates:
         function = gate(django_session_claims)(function)
+    function = hide(function) if view.hidden else function
     return path(view.name, registered if view.wrong_order else function)
 
 

@@ -12,7 +12,7 @@ from flask.views import MethodView
 
 import flask_session_claims
 
-from .drivers import Ask, Reply, Site, wsgi_fields
+from .drivers import Ask, Reply, Site, hide, wsgi_fields
 from .views import VIEWS, View
 
 
@@ -87,6 +87,7 @@ def register(app: flask.Flask, site: Site, view: View) -> None:
         return
     for gate in gates:
         function = gate(function)
+    function = hide(function) if view.hidden else function
     app.add_url_rule(view.path, view_func=function, **options)
 
 

@@ -12,7 +12,7 @@ import quart_session_claims
 from quart.views import MethodView
 from werkzeug.datastructures import Headers
 
-from .drivers import Ask, Reply, Site
+from .drivers import Ask, Reply, Site, hide
 from .views import VIEWS, View
 
 
@@ -94,6 +94,7 @@ def register(app: quart.Quart, site: Site, view: View) -> None:
         return
     for gate in gates:
         function = gate(function)
+    function = hide(function) if view.hidden else function
     app.add_url_rule(view.path, view_func=function, **options)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from flask_session_claims import Auth, TokenError, UnavailableError
 
@@ -35,6 +35,8 @@ class View:
     style: Style = "native"
     #: The gate stands outside of the registration, so the view is registered bare.
     wrong_order: bool = False
+    #: Behind a decorator of somebody else's that keeps no marks.
+    hidden: bool = False
     #: Set on the response.
     headers: tuple[tuple[str, str], ...] = ()
     #: Acts, meets the other requests, and acts again.
@@ -207,6 +209,8 @@ VIEWS: tuple[View, ...] = (
     View("wrong-order-async", nothing, (login,), style="async", wrong_order=True),
     View("wrong-order-admin", nothing, (admin,), wrong_order=True),
     View("wrong-order-twice", nothing, (login, admin), wrong_order=True),
+    View("hidden", nothing, (login,), hidden=True),
+    View("hidden-async", nothing, (login,), style="async", hidden=True),
     View("attribute-error", attribute_error, (login,)),
     View("type-error", type_error, (login,)),
     View("key-error", key_error, (login,)),
@@ -223,4 +227,4 @@ VIEWS: tuple[View, ...] = (
     View("meeting-open", me, meets=True),
 )
 
-BY_NAME = {view.name: view for view in VIEWS}
+BY_NAME: Final = {view.name: view for view in VIEWS}

@@ -156,6 +156,10 @@ def origins(book: Requests) -> None:
     post("out", "cross-site-our-referer", site("cross-site"), referer(f"{PARTY}/"))
     post("out", "cross-site-null-origin", site("cross-site"), origin("null"))
     post("out", "same-site-sibling-origin", site("same-site"), origin("https://x.app.example"))
+    post("out", "two-sites-good-one-last", site("cross-site"), site("same-origin"))
+    for name, value in {"unknown": "x", "empty": "", "list": "same-origin, cross-site"}.items():
+        post("out", f"site-{name}-but-our-origin", site(value), origin(PARTY),
+             note="a field that no browser sends makes the rest doubtful")  # fmt: skip
     post("out", "site-none-no-navigation", site("none"), ("Sec-Fetch-Mode", "cors"))
     for name in ("same-site", "cross-site"):
         post("in", f"{name}-but-our-origin", site(name), origin(PARTY),
@@ -177,6 +181,8 @@ def origins(book: Requests) -> None:
         note = "browsers write origins in lower case" if name == "upper" else ""
         post("out", f"origin-{name}", origin(value), note=note)
     post("out", "two-origins", origin(PARTY), origin(evil))
+    post("out", "two-origins-good-one-last", origin(evil), origin(PARTY))
+    post("out", "two-referers", referer(f"{evil}/"), referer(f"{PARTY}/"))
     post("out", "origin-evil-referer-ours", origin(evil), referer(f"{PARTY}/"))
     post("out", "origin-null-referer-ours", origin("null"), referer(f"{PARTY}/"))
     for name, value in {"path": f"{PARTY}/page?x=1#y", "root": f"{PARTY}/", "bare": PARTY}.items():

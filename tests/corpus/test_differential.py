@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -203,7 +204,7 @@ def bases() -> list[str]:
     return [mint(rsa), mint(ec), mint(ed, v=2, sts="active", o={"id": "org_1"}, fea="o:a")]
 
 
-def test_random_edits_pass_only_where_they_changed_nothing(record_property: Any) -> None:
+def test_random_edits_pass_only_where_they_changed_nothing() -> None:
     chance = random.Random(20270115)
     tokens = bases()
     peer = Peer({})
@@ -220,7 +221,9 @@ def test_random_edits_pass_only_where_they_changed_nothing(record_property: Any)
         peer_only += theirs and not ours
     # An edit may write what was there; all the others had to be refused.
     assert 0 < unchanged < EDITS / 10
-    record_property("edits, unchanged, accepted by PyJWT alone", (EDITS, unchanged, peer_only))
+    logging.getLogger(__name__).info(
+        "%d edits, %d changed nothing, %d accepted by PyJWT alone", EDITS, unchanged, peer_only
+    )
 
 
 # --- Hypothesis ---------------------------------------------------------------------------
