@@ -5,18 +5,31 @@ Where CI is set, a test that needs a service is never skipped.
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
 try:
     from sybil import Sybil
-    from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+    from sybil.parsers.myst import PythonCodeBlockParser
 except ImportError:  # only the environment of the docs has it
     pass
 else:
-    readme = Sybil([PythonCodeBlockParser(), SkipParser()], pattern="README.md")
+    environment = pytest.MonkeyPatch()
+
+    def begin(namespace: dict[str, Any]) -> None:
+        """A module to be, where the README says that a Clerk key is set."""
+        namespace["__name__"] = "__main__"
+        instance = base64.b64encode(b"clerk.example.com$").decode()
+        environment.setenv("CLERK_PUBLISHABLE_KEY", f"pk_live_{instance}")
+
+    def end(namespace: dict[str, Any]) -> None:
+        environment.undo()
+
+    readme = Sybil([PythonCodeBlockParser()], pattern="README.md", setup=begin, teardown=end)
     pytest_collect_file = readme.pytest()
 
 

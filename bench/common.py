@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 ISSUER = "https://clerk.bench.example"
 PARTY = "https://app.bench.example"
 NAME = "Ada Lovelace-Byron"
+_PKCS1, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 
 
 # Keys and tokens
@@ -90,11 +91,18 @@ class Signer:
 
     def signature(self, data: bytes) -> bytes:
         if self.algorithm == "RS256":
-            return self.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
+            return self.private.sign(data, _PKCS1, _SHA256)
         if self.algorithm == "ES256":
             r, s = decode_dss_signature(self.private.sign(data, ec.ECDSA(hashes.SHA256())))
             return r.to_bytes(32, "big") + s.to_bytes(32, "big")
         return self.private.sign(data)
+
+    def open(self, token: str) -> Any:
+        """The claims of a token whose RSA signature is good; nothing else is checked."""
+        front, sealed = token.rsplit(".", 1)
+        seal = base64.urlsafe_b64decode(sealed + "==")
+        self.public.verify(seal, front.encode(), _PKCS1, _SHA256)
+        return json.loads(base64.urlsafe_b64decode(front.split(".", 1)[1] + "=="))
 
     def token(self, claims: Mapping[str, Any], **header: Any) -> str:
         head = {"alg": self.algorithm, "kid": self.kid, "typ": "JWT"}

@@ -1,14 +1,16 @@
 """What an import costs in a fresh interpreter: alone, and on top of the base dependencies.
 
-A sample is one new process that reports its own time, memory and modules; samples of all cases
+A sample is one new process that reports its own CPU time, memory and modules; all samples
 are interleaved. Bytecode is compiled before the first round.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 
 import common
 from common import Spread
@@ -54,18 +56,24 @@ def memory():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
 {first}
-known, before, start = len(sys.modules), memory(), time.perf_counter()
+known, before, start = len(sys.modules), memory(), time.process_time()
 {timed}
-taken = time.perf_counter() - start
+taken = time.process_time() - start
 import json
 print(json.dumps([taken * 1e3, memory() - before, len(sys.modules) - known,
                   sorted({{"flask", "django", "quart", "werkzeug"}} & set(sys.modules))]))
 """
 
 
-def sample(first: str, timed: str) -> tuple[float, float, int, list[str]]:
+def sample(first: str, timed: str, folder: str) -> tuple[float, float, int, list[str]]:
     code = SAMPLE.format(first=first, timed=timed)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Bytecode goes to a folder of its own, and no source tree is at hand by accident.
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environment, cwd=folder
+    )
     return tuple(json.loads(done.stdout))  # type: ignore[return-value]
 
 
@@ -85,13 +93,14 @@ def main() -> None:
         "supertokens-python",
     )
     cases = [case for case in CASES if given.only in case[0]]
+    folder = tempfile.TemporaryDirectory()
     for _, first, timed in cases:
-        sample(first, timed)
+        sample(first, timed, folder.name)
     taken: list[list[tuple[float, float, int, list[str]]]] = [[] for _ in cases]
     for index in range(given.rounds):
         order = list(enumerate(cases))
         for at, (_, first, timed) in order if index % 2 == 0 else reversed(order):
-            taken[at].append(sample(first, timed))
+            taken[at].append(sample(first, timed, folder.name))
     rows = []
     for (name, first, timed), samples in zip(cases, taken, strict=True):
         frameworks = samples[-1][3]

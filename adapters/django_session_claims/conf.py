@@ -41,16 +41,15 @@ def load() -> Settings:
         raise ConfigurationError(
             f'{SETTING}: got a {type(given).__name__}; write {SETTING} = {{"ISSUER": …}}.'
         )
-    for name in dir(django_settings):
+    mapping = cast("Mapping[Any, Any]", given)
+    for name in (*dir(django_settings), *mapping):
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{SETTING}: the key {name!r} is no string.")
         if name.startswith(f"{SETTING}_"):
             key = name.removeprefix(f"{SETTING}_")
             raise ConfigurationError(
                 f'{name}: in Django this is a key of one dict; write {SETTING} = {{"{key}": …}}.'
             )
-    mapping = cast("Mapping[Any, Any]", given)
-    for key in mapping:
-        if not isinstance(key, str):
-            raise ConfigurationError(f"{SETTING}: the key {key!r} is no string.")
     try:
         return settings_from(mapping, {}, prefix="")
     except ConfigurationError as error:

@@ -12,14 +12,13 @@ from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpResponse, HttpResponseBase
 
 from flask_session_claims.core.auth import signed_out
-from flask_session_claims.core.gate import ALLOW, Requirement
 from flask_session_claims.core.request import Exchange, response_headers
 from flask_session_claims.core.settings import VerifierSettings
 
 from . import conf
-from .plans import Plans, ViewPlan, is_async
-from .refusals import Refused, answer, own_handler, refused, response_of
-from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, judged, visit_of
+from .plans import NOTHING_TO_DO, Plans, ViewPlan, is_async
+from .refusals import Refused, answer, own_handler, response_of
+from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, refusal_for
 
 
 class SessionClaimsMiddleware:
@@ -53,6 +52,7 @@ class SessionClaimsMiddleware:
         visit = begin(request, reading)
         request.auth = DjangoAuth(visit)
         response = self.get_response(request)
+        visit.page = None
         if visit.was_read or visit.effects:
             _apply(visit, reading.settings, response)
         return response
@@ -66,34 +66,35 @@ class SessionClaimsMiddleware:
             await reading.settle(visit)
         request.auth = AsyncDjangoAuth(visit)
         response = await self.get_response(request)
+        visit.page = None
         if visit.was_read or visit.effects:
             _apply(visit, reading.settings, response)
         return response
 
     def _before(self, request: Any, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        visit = visit_of(request)
+        visit: Visit = request._session_claims
         plan = self._plan(view, visit)
+        if plan is NOTHING_TO_DO:
+            return None
         if not plan.looked_at:
             visit.settled = signed_out()
         if plan.is_async:
             visit.outcome()  # found out here, where it may wait
             if type(request.auth) is DjangoAuth:
                 request.auth = AsyncDjangoAuth(visit)
-        due = _due(plan, request)
-        error = _refusal(request, visit, due) if due else None
+        error = _refusal(request, visit, plan)
         return None if error is None else answer(request, error)
 
     async def _before_async(
         self, request: Any, view: Any, args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        visit = visit_of(request)
+        visit: Visit = request._session_claims
         plan = self._plan(view, visit)
         if plan.looked_at and visit.side.gates.default_policy == "public":
             await conf.async_reading().settle(visit)
         if not plan.is_async and type(request.auth) is AsyncDjangoAuth:
             request.auth = DjangoAuth(visit)
-        due = _due(plan, request)
-        error = _refusal(request, visit, due) if due else None
+        error = _refusal(request, visit, plan)
         if error is None:
             return None
         if own_handler(error) is None:
@@ -104,37 +105,37 @@ class SessionClaimsMiddleware:
         plans = self._plans
         if plans.gates is not visit.side.gates:  # override_settings
             plans = self._plans = Plans(visit.side.gates)
-        try:
-            return plans[view]
-        except TypeError:  # a callable object that cannot be hashed
-            return plans.make(view)
+        return plans.find(view)
 
     def process_exception(self, request: Any, exception: Exception) -> HttpResponse | None:
         """Our refusals, answered."""
         return answer(request, exception) if isinstance(exception, Refused) else None
 
 
-def _due(plan: ViewPlan, request: Any) -> tuple[Requirement, ...]:
+def _refusal(request: Any, visit: Visit, plan: ViewPlan) -> Refused | None:
+    """What stands against running a view, besides what its gates will say."""
+    due = plan.due
     if plan.due_for_fdi:
         meta = request.META
         if "HTTP_RID" in meta or "HTTP_ST_AUTH_MODE" in meta:
-            return plan.due_for_fdi
-    return plan.due
-
-
-def _refusal(request: Any, visit: Visit, due: tuple[Requirement, ...]) -> Refused | None:
+            due = plan.due_for_fdi
     for requirement in due:
-        decision = judged(request, visit, requirement)
-        if decision is not ALLOW:
-            return refused(decision, visit.facts)
+        error = refusal_for(request, visit, requirement)
+        if error is not None:
+            return error
     return None
 
 
 def _apply(exchange: Exchange, settings: VerifierSettings, response: HttpResponseBase) -> None:
     headers = response.headers
-    replace, add = response_headers(
-        exchange, settings, headers.get("Vary"), headers.get("Cache-Control")
-    )
+    vary = cache_control = None
+    for name in headers:  # a failing look-up would cost Django an exception
+        lower = name.lower()
+        if lower == "vary":
+            vary = headers[name]
+        elif lower == "cache-control":
+            cache_control = headers[name]
+    replace, add = response_headers(exchange, settings, vary, cache_control)
     for name, value in replace:
         headers[name] = value
     for name, value in add:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from asgiref.sync import iscoroutinefunction
 
@@ -13,7 +13,7 @@ from flask_session_claims.core.settings import GateSettings
 #: Django's own test for async views (on 3.10 and 3.11 that of asyncio, which knows their mark).
 is_async = iscoroutinefunction  # pyright: ignore[reportDeprecated]
 
-_MOST = 5_000  # views; a URLconf that makes them anew for each request must not fill the memory
+_MOST: Final = 5_000  # a URLconf that makes views anew for each request must not fill the memory
 
 
 class ViewPlan(NamedTuple):
@@ -25,6 +25,10 @@ class ViewPlan(NamedTuple):
     is_async: bool
 
 
+#: The plan of most guarded views: their gates do it all.
+NOTHING_TO_DO: Final = ViewPlan(True, (), (), is_async=False)
+
+
 class Plans(dict[Any, ViewPlan]):
     """View function -> plan, under one set of settings."""
 
@@ -32,18 +36,25 @@ class Plans(dict[Any, ViewPlan]):
         super().__init__()
         self.gates = gates
 
-    def __missing__(self, view: Any) -> ViewPlan:
-        if len(self) >= _MOST:
-            self.clear()
-        plan = self[view] = self.make(view)
-        return plan
+    def find(self, view: Any) -> ViewPlan:
+        try:
+            known = self.get(view)
+        except TypeError:  # a callable object that cannot be hashed
+            return self._make(view)
+        if known is None:
+            if len(self) >= _MOST:
+                self.clear()
+            known = self[view] = self._make(view)
+        return known
 
-    def make(self, view: Any) -> ViewPlan:
+    def _make(self, view: Any) -> ViewPlan:
         looked_at, due, due_for_fdi = plan_for(view, self.gates)
         # Django's own login_not_required says what our public says.
         if due and getattr(view, "login_required", True) is False and not marks_of(view).pending:
             due, due_for_fdi = (), (ANYBODY,)
-        return ViewPlan(looked_at or _is_gated_inside(view), due, due_for_fdi, is_async(view))
+        looked_at = looked_at or _is_gated_inside(view)
+        plan = ViewPlan(looked_at, due, due_for_fdi, is_async(view))
+        return NOTHING_TO_DO if plan == NOTHING_TO_DO else plan
 
 
 def _is_gated_inside(view: Any) -> bool:

@@ -40,6 +40,14 @@ class NotAllowed(Refused, PermissionDenied):
     """403: somebody is signed in, and may not do this."""
 
 
+class Preflight(Refused):
+    """204: a CORS preflight, which never carries credentials; whoever grants it stands in front."""
+
+    def __init__(self) -> None:
+        headers = (("Cache-Control", "no-store"),)
+        super().__init__(Refusal(204, headers, b"", "preflight", "A preflight runs no view."))
+
+
 class IdentityUnavailable(Refused, UnavailableError):
     """503: it cannot be told now who is signed in."""
 

@@ -1,8 +1,4 @@
-"""How the core looks into Django's requests: a WSGI environ, or an ASGI scope.
-
-Never into the request itself: that one will hold the exchange, and a cycle would leave every
-request to the garbage collector.
-"""
+"""How the core looks into Django's requests: into the WSGI environ, or the ASGI scope."""
 
 from __future__ import annotations
 
@@ -32,18 +28,24 @@ class DjangoTransport:
 
     @staticmethod
     def facts(request: dict[str, Any]) -> RequestFacts:
-        if "headers" in request:
-            query = request.get("query_string", b"")
-            if isinstance(query, str):  # as Django's own test client has it
-                request = {**request, "query_string": query.encode("latin-1")}
-            return Asgi.facts(request)
-        # Django has decoded the path, and knows the prefix better than the server's raw address
-        # does (FORCE_SCRIPT_NAME).
-        path = request.get("SCRIPT_NAME", "").rstrip("/") + request.get("PATH_INFO", "/")
-        target = quote(path, safe="/:@!$&'()*+,;=~-._")  # RFC 3986 §3.3
-        if query := request.get("QUERY_STRING"):
-            target += f"?{query}"
-        return Wsgi.facts(request)._replace(target=target)
+        if "headers" not in request:
+            # Django has decoded the path, and knows the prefix better than the server's raw
+            # address does (FORCE_SCRIPT_NAME).
+            path = request.get("SCRIPT_NAME", "").rstrip("/") + request.get("PATH_INFO", "/")
+            target = _target(path, request.get("QUERY_STRING", ""))
+            return Wsgi.facts(request)._replace(target=target)
+        query = request.get("query_string", b"")
+        if isinstance(query, str):  # as Django's own test client has it
+            request = {**request, "query_string": query.encode("latin-1")}
+        facts = Asgi.facts(request)
+        if request.get("raw_path"):
+            return facts
+        return facts._replace(target=_target(request["path"], facts.target.partition("?")[2]))
+
+
+def _target(path: str, query: str) -> str:
+    path = quote(path, safe="/:@!$&'()*+,;=~-._")  # RFC 3986 §3.3
+    return f"{path}?{query}" if query else path
 
 
 TRANSPORT = DjangoTransport()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
-from weakref import ReferenceType, ref
 
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError, UnavailableError
@@ -11,7 +10,7 @@ from flask_session_claims.core.gate import ALLOW, Decision, Requirement, judge
 from flask_session_claims.core.request import AsyncRequestAuth, Exchange, RequestAuth
 from flask_session_claims.io.reading import AsyncReading, Reading
 
-from .refusals import refused
+from .refusals import Preflight, Refused, refused
 from .transport import source_of
 
 if TYPE_CHECKING:
@@ -24,8 +23,9 @@ _UNSET: Final[Any] = object()
 class Visit(Exchange):
     """The exchange of a Django request."""
 
-    #: Weak: the request holds us.
-    page: ReferenceType[Any]
+    #: The request, until its response is made: no longer, or the two would be a cycle, which
+    #: leaves every request to the garbage collector.
+    page: Any = None
 
     def __reduce__(self) -> Any:
         return _gone, ()  # Django's requests can be pickled; what is ours stays behind
@@ -37,9 +37,8 @@ def _gone() -> None:
 
 def begin(request: Any, reading: Reading | AsyncReading) -> Visit:
     """The visit of a request; unsettled."""
-    visit = Visit(source_of(request), reading)
-    visit.page = ref(request)
-    request._session_claims = visit
+    visit = request._session_claims = Visit(source_of(request), reading)
+    visit.page = request
     return visit
 
 
@@ -65,7 +64,11 @@ def keep_uncached(request: Any) -> None:
 
 
 def _read(exchange: Exchange) -> Auth:
-    keep_uncached(cast(Visit, exchange).page())
+    keep_uncached(cast(Visit, exchange).page)
+    outcome = exchange.settled
+    if type(outcome) is Auth:
+        exchange.was_read = True
+        return outcome
     outcome = exchange.looked_at()
     if isinstance(outcome, UnavailableError):
         decision = Decision("unavailable", outcome.code, retry_after=outcome.retry_after)
@@ -109,19 +112,25 @@ def get_auth(request: HttpRequest, default: Any = _UNSET) -> Auth:
     return _read(visit_of(request))
 
 
-def judged(request: Any, visit: Visit, requirement: Requirement) -> Decision:
-    """What is to happen with a request; noted as read."""
+def refusal_for(request: Any, visit: Visit, requirement: Requirement) -> Refused | None:
+    """What stands against a request; noted as read."""
     keep_uncached(request)
-    return judge(visit, requirement)
+    decision = judge(visit, requirement)
+    if decision is not ALLOW:
+        return refused(decision, visit.facts)
+    who = visit.settled
+    if requirement.signed_in and not (type(who) is Auth and who.is_authenticated):
+        # Function views get every method: allowed or not, a preflight must not run one.
+        return Preflight()
+    return None
 
 
 def check(request: Any, requirement: Requirement) -> None:
     """Return if the request meets `requirement`.
 
     Raises:
-        NotSignedIn, NotAllowed, IdentityUnavailable: it does not.
+        NotSignedIn, NotAllowed, IdentityUnavailable, Preflight: it does not.
     """
-    visit = visit_of(request)
-    decision = judged(request, visit, requirement)
-    if decision is not ALLOW:
-        raise refused(decision, visit.facts)
+    refusal = refusal_for(request, visit_of(request), requirement)
+    if refusal is not None:
+        raise refusal

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from quart import Quart, current_app, request, websocket
+from quart import Quart, current_app
 
 from flask_session_claims.core.asks import Fetch
-from flask_session_claims.core.auth import Auth, signed_out
+from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.freshness import Freshness
 from flask_session_claims.core.gate import ALLOW, Requirement, judge
@@ -23,7 +23,17 @@ from flask_session_claims.io.reading import AsyncReading, announce, settings_fro
 from flask_session_claims.io.signals import aemit, token_rejected
 from flask_session_claims.io.transports import Asgi
 
-from .place import at_hand, enter, has_connection, leave, outside
+from .place import (
+    REQUEST,
+    WEBSOCKET,
+    Kind,
+    at_hand,
+    current_kind,
+    enter,
+    leave,
+    of_context,
+    outside,
+)
 from .refusals import refuse
 
 if TYPE_CHECKING:
@@ -98,14 +108,14 @@ def _install(app: Quart, reading: AsyncReading) -> None:
     plans: dict[str, tuple[Any, Plan]] = {}  # by endpoint, as long as it has this view
 
     async def begin_request() -> ResponseReturnValue | None:
-        return await begin(request)
+        return await begin(REQUEST)
 
     async def begin_websocket() -> ResponseReturnValue | None:
-        return await begin(websocket)
+        return await begin(WEBSOCKET)
 
-    async def begin(proxy: Any) -> ResponseReturnValue | None:
-        connection = proxy._get_current_object()
-        exchange = Exchange(connection.scope, reading)
+    async def begin(kind: Kind) -> ResponseReturnValue | None:
+        context = kind.find_context()
+        connection = kind.connection_of(context)
         rule = connection.url_rule
         endpoint = "" if rule is None else rule.endpoint
         view = app.view_functions.get(endpoint)
@@ -113,11 +123,12 @@ def _install(app: Quart, reading: AsyncReading) -> None:
         if plan is None or planned is not view:
             plan = plan_for(view, reading.gates)
             plans[endpoint] = (view, plan)
+        exchange = Exchange(connection.scope, reading)
         if plan.looked_at:
             await reading.settle(exchange)
         else:
-            exchange.settled = signed_out()
-        enter(proxy, connection, exchange)
+            exchange.looks_away = True  # a gate that marks do not show settles it
+        enter(kind, context, exchange)
         if view is None:
             return None
         due = plan.due
@@ -130,7 +141,7 @@ def _install(app: Quart, reading: AsyncReading) -> None:
         return None
 
     async def finish(response: ResponseTypes | None) -> ResponseTypes | None:
-        place = at_hand()
+        place = of_context()
         # No response: the websocket was accepted.
         if place is not None and response is not None:
             exchange = place.exchange
@@ -164,7 +175,10 @@ def _apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Head
             cache_control = value
     replace, add = response_headers(exchange, settings, vary, cache_control)
     for name, value in replace:
-        headers[name] = value
+        if vary is None and cache_control is None:
+            headers.add(name, value)
+        else:
+            headers[name] = value
     for name, value in add:
         headers.add(name, value)
 
@@ -183,14 +197,16 @@ async def check(requirement: Requirement) -> ResponseReturnValue | None:
     place = at_hand()
     if place is None:
         # Our hook has not run for it: a test's context, say, or a hook put ahead of ours.
-        proxy = has_connection()
-        if proxy is None:
+        kind = current_kind()
+        if kind is None:
             raise outside()
-        connection, reading = proxy._get_current_object(), _state()
-        exchange = Exchange(connection.scope, reading)
-        await reading.settle(exchange)
-        place = enter(proxy, connection, exchange)
-    return _judge(place.exchange, requirement)
+        context = kind.find_context()
+        exchange = Exchange(kind.connection_of(context).scope, _state())
+        place = enter(kind, context, exchange)
+    exchange = place.exchange
+    if exchange.settled is None:
+        await _state().settle(exchange)
+    return _judge(exchange, requirement)
 
 
 def _state() -> AsyncReading:
@@ -214,6 +230,6 @@ def get_auth(default: Any = _UNSET) -> Auth:
     place = at_hand()
     if place is not None:
         return place.auth.value
-    if default is not _UNSET and has_connection() is None:
+    if default is not _UNSET and current_kind() is None:
         return default  # type: ignore[no-any-return]
     raise outside()

@@ -11,8 +11,8 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from inspect import isclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from inspect import isclass, iscoroutinefunction
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from quart import current_app
 
@@ -22,7 +22,7 @@ from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirem
 from flask_session_claims.core.policy import mark, mark_gate, marks_of
 
 from .extension import check
-from .place import has_connection
+from .place import current_kind
 
 if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue
@@ -64,11 +64,15 @@ def guard(view: Callable[P, Any], requirement: Requirement) -> Callable[P, Await
             " decorators = [login_required] in the class."
         )
 
+    is_async = iscoroutinefunction(view)
+
     @wraps(view)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
         refusal = await check(requirement)
         if refusal is not None:
             return refusal
+        if is_async:
+            return await cast("Awaitable[Any]", view(*args, **kwargs))
         return await current_app.ensure_async(view)(*args, **kwargs)
 
     mark_gate(view, guarded, requirement)
@@ -99,7 +103,7 @@ class _LoginRequired(Gate):
             return guard(view, self.requirement)
         if live is None and allow_actor is None:
             # As before_request calls it; outside a request it is "@login_required()".
-            return self if has_connection() is None else check(self.requirement)
+            return self if current_kind() is None else check(self.requirement)
         return Gate(make_requirement(live=bool(live), allow_actor=allow_actor is not False))
 
 

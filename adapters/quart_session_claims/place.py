@@ -7,11 +7,13 @@ variable holds the place, and it counts only while its own request is the curren
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import quart.globals
-from quart import g, has_request_context, has_websocket_context, request, websocket
+from quart import g, has_request_context, has_websocket_context
 
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import UnavailableError
@@ -23,42 +25,51 @@ from .refusals import refuse
 #: On `g`: how many requests use it at the moment.
 _OPEN: Final = "_session_claims_open"
 
-# Quart 0.23 has one context; before, requests and websockets have theirs beside the app's.
-_app_context: Any = quart.globals.app_ctx
-_request_context: Any = getattr(quart.globals, "request_ctx", _app_context)
-_websocket_context: Any = getattr(quart.globals, "websocket_ctx", _app_context)
+_find_g: Any = g._get_current_object  # pyright: ignore
 
 
-def _current_g() -> Any:
-    return g._get_current_object()  # pyright: ignore
+class Kind(NamedTuple):
+    """Requests, or websockets: how to find the current context, and the connection in it.
+
+    Both raise RuntimeError where there is none.
+    """
+
+    find_context: Callable[[], Any]
+    connection_of: Callable[[Any], Any]
+    is_current: Callable[[], bool]
+
+
+def _kind(name: str, is_current: Callable[[], bool]) -> Kind:
+    # Quart 0.23 has one context; before, requests and websockets have theirs beside the app's.
+    proxy = getattr(quart.globals, f"{name}_ctx", quart.globals.app_ctx)
+    return Kind(proxy._get_current_object, attrgetter(name), is_current)
+
+
+REQUEST: Final = _kind("request", has_request_context)
+WEBSOCKET: Final = _kind("websocket", has_websocket_context)
 
 
 class Place(NamedTuple):
-    """A request or websocket that our hook has begun."""
+    """A request or websocket that our hook has begun, and where."""
 
     exchange: Exchange
     auth: AsyncRequestAuth
-    #: The request or websocket, and Quart's proxy to the current one.
-    connection: Any
-    connection_proxy: Any
+    kind: Kind
     context: Any
-    context_proxy: Any
     g: Any
 
 
 _place: ContextVar[Place | None] = ContextVar("session_claims_place", default=None)
 
 
-def enter(proxy: Any, connection: Any, exchange: Exchange) -> Place:
+def enter(kind: Kind, context: Any, exchange: Exchange) -> Place:
     """Make `exchange` the one at hand, and put its auth on `g`.
 
     Where others use the same `g` now, `g.auth` finds each one's own when it is read.
     """
-    here = _current_g()
+    here = _find_g()
     auth = QuartAuth(exchange)
-    context_proxy = _request_context if proxy is request else _websocket_context
-    context = context_proxy._get_current_object()
-    place = Place(exchange, auth, connection, proxy, context, context_proxy, here)
+    place = Place(exchange, auth, kind, context, here)
     _place.set(place)
     own = here.__dict__
     users = own[_OPEN] = own.get(_OPEN, 0) + 1
@@ -68,16 +79,22 @@ def enter(proxy: Any, connection: Any, exchange: Exchange) -> Place:
 
 def leave() -> None:
     """Take ours off `g` at the end of a request, unless others still use it."""
-    place = _place.get()
-    if place is None or place.context_proxy._get_current_object() is not place.context:
+    place = of_context()
+    if place is None:
         return  # the end of a copied context, while the request itself may go on
-    here = place.g
-    users = getattr(here, _OPEN, 0) - 1
+    own = place.g.__dict__
+    users = own.get(_OPEN, 0) - 1
     if users > 0:
-        setattr(here, _OPEN, users)
+        own[_OPEN] = users
         return
-    here.pop("auth", None)
-    here.pop(_OPEN, None)
+    own.pop("auth", None)
+    own.pop(_OPEN, None)
+
+
+def of_context() -> Place | None:
+    """The place of the very context that Quart calls a hook in; None if it was not begun."""
+    place = _place.get()
+    return place if place is not None and place.kind.find_context() is place.context else None
 
 
 def at_hand() -> Place | None:
@@ -85,32 +102,34 @@ def at_hand() -> Place | None:
     place = _place.get()
     if place is None or not _is_current(place):
         return None
-    if place.context_proxy._get_current_object() is not place.context:
-        return place  # copied on purpose: stream_with_context and its like
     # Before 0.23 a background task inherits the request, but has an app context of its own.
-    return place if _current_g() is place.g else None
+    copied = place.kind.find_context() is not place.context
+    return place if copied or _find_g() is place.g else None
 
 
 def _is_current(place: Place) -> bool:
+    kind = place.kind
     try:
-        return place.connection_proxy._get_current_object() is place.connection
+        context = kind.find_context()
+        if context is place.context:
+            return True
+        # Copied on purpose: stream_with_context and its like.
+        return kind.connection_of(context) is kind.connection_of(place.context)
     except RuntimeError:
         return False
 
 
-def has_connection() -> Any:
-    """Quart's proxy to the request or websocket at hand, begun or not; None outside of one."""
+def current_kind() -> Kind | None:
+    """Whether a request or a websocket is at hand, begun or not; None outside of one."""
     place = _place.get()
     if place is not None and _is_current(place):
-        return None if at_hand() is None else place.connection_proxy
-    if has_request_context():
-        return request
-    return websocket if has_websocket_context() else None
+        return None if at_hand() is None else place.kind
+    return next((kind for kind in (REQUEST, WEBSOCKET) if kind.is_current()), None)
 
 
 def outside() -> RuntimeError:
     """What to raise where there is no auth, saying what to do."""
-    if has_connection() is None:
+    if current_kind() is None:
         return RuntimeError(
             "nobody can be signed in outside a request; pass the Auth along (get_auth() inside"
             " the request) to a background task, in a test use the client of"
@@ -131,6 +150,10 @@ class QuartAuth(AsyncRequestAuth):
     @property
     def value(self) -> Auth:
         exchange = self._exchange
+        settled = exchange.settled
+        if type(settled) is Auth and not exchange.looks_away:
+            exchange.was_read = True
+            return settled
         try:
             return exchange.read()
         except UnavailableError as error:

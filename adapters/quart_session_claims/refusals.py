@@ -51,9 +51,9 @@ _KINDS: Final[dict[str, type[_Refused]]] = {
 
 
 def refuse(decision: Decision, facts: RequestFacts) -> Response:
-    """The redirect to sign in, or raises the refusal."""
+    """The answer to send (a redirect, a preflight), or raises the refusal."""
     refusal = refusal_of(decision, facts)
-    if decision.act == "redirect":
+    if decision.act in ("redirect", "preflight"):
         return _response(refusal)
     raise _KINDS[decision.act](refusal)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
-_DIGITS: Final = re.compile(r"[0-9]{1,40}", re.ASCII)
+_DIGITS: Final = re.compile(r"[0-9]{1,400}", re.ASCII)
 _ORG_SCOPES: Final = frozenset({"o", "org", "organization"})
 _USER_SCOPES: Final = frozenset({"u", "user"})
 

@@ -48,7 +48,7 @@ class Auth:
     is_authenticated: bool = False
     user_id: str | None = None
     session_id: str | None = None
-    session_claims: Mapping[str, Any] = field(default=NO_CLAIMS, repr=False)
+    session_claims: Mapping[str, Any] = field(default_factory=lambda: NO_CLAIMS, repr=False)
     #: "active", "pending" or None (`sts`); "pending" also where that is why nobody is signed in.
     session_status: str | None = None
     #: Who really acts, under impersonation: the `act` claim (RFC 8693 §4.1).
@@ -115,6 +115,10 @@ def signed_out(
 ) -> Auth:
     """The `Auth` of a request that nobody is signed in for, and why."""
     return Auth(reason=reason, source=source, session_status=session_status)
+
+
+#: Where no credential was sent, or none was looked at.
+NOBODY: Final = signed_out()
 
 
 def auth_from_claims(

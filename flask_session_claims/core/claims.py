@@ -107,7 +107,7 @@ def check_times(claims: Claims, now: float, leeway: float) -> None:
         is_time(exp) and is_time(nbf) and is_time(iat)
     ):
         raise TokenError("token-invalid-claim")
-    if exp <= now - leeway:
+    if exp // 1 <= now - leeway:  # a begun second is not owed
         raise TokenError("token-expired")
     if nbf > now + leeway:
         raise TokenError("token-not-active-yet")
@@ -133,6 +133,8 @@ def _check_types(claims: Claims) -> None:
         sid = claims["sid"]
         if type(sid) is not str or not sid:
             raise TokenError("token-invalid-claim")
+    if "jti" in claims and type(claims["jti"]) is not str:  # RFC 7519 §4.1.7
+        raise TokenError("token-invalid-claim")
     if "act" in claims and not isinstance(claims["act"], dict):
         raise TokenError("token-invalid-claim")
     # An unknown status might well mean "suspended": refuse what we cannot read.

@@ -70,17 +70,22 @@ def play(flow: Flow[T], script: Iterable[tuple[type[Ask[Any]], Any]]) -> T:
     Raises AssertionError if another ask comes, or if some of the script is left over.
     """
     steps = list(script)
+    departures: list[AssertionError] = []  # a flow that catches everything must not hide them
 
     def perform(ask: Ask[Any]) -> Any:
-        if not steps or type(ask) is not steps[0][0]:
+        if departures or not steps or type(ask) is not steps[0][0]:
             expected = steps[0][0].__name__ if steps else "the end"
-            raise AssertionError(f"the flow asked {ask!r} where the script has {expected}")
+            text = f"the flow asked {ask!r} where the script has {expected}"
+            departures.append(AssertionError(text))
+            raise departures[0]
         reply = steps.pop(0)[1]
         if isinstance(reply, Exception):
             raise reply
         return reply
 
     result = run(flow, perform)
+    if departures:
+        raise departures[0]
     if steps:
         raise AssertionError(f"the flow never asked {[kind.__name__ for kind, _ in steps]}")
     return result

@@ -17,7 +17,7 @@ from .errors import VALID_SESSION_REASONS, ConfigurationError, UnavailableError,
 from .request import Exchange, RequestFacts
 from .settings import GateSettings
 
-Act = Literal["allow", "challenge", "forbid", "redirect", "unavailable"]
+Act = Literal["allow", "challenge", "forbid", "preflight", "redirect", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +130,16 @@ def decide(
     if isinstance(auth, UnavailableError):
         if not requirement.signed_in:
             return ALLOW
+        if facts.is_preflight:
+            return Decision("preflight")
         return Decision("unavailable", auth.code, retry_after=auth.retry_after)
     if auth.is_authenticated:
         return _judge(auth, requirement) if requirement.signed_in else ALLOW
     if not requirement.signed_in:
         expired = auth.reason == "token-expired" and facts.is_fdi
         return _challenge(auth) if expired else ALLOW
-    if facts.is_preflight:  # never carries credentials, and never reaches the view's work
-        return ALLOW
+    if facts.is_preflight:  # never carries credentials; answered, but the view does not run
+        return Decision("preflight")
     if auth.reason in VALID_SESSION_REASONS:
         return Decision("forbid", auth.reason, credential_sent=True)
     if settings.sign_in_url is not None and wants_page(facts):

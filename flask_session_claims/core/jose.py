@@ -245,6 +245,8 @@ def split_compact(token: str) -> Compact:
         header, payload, signature = to_standard(data).split(b".")
     except ValueError:
         raise TokenError("token-invalid") from None
+    if not header or not signature:
+        raise TokenError("token-invalid")
     return header, payload, signature, data[: -len(signature) - 1]
 
 

@@ -28,7 +28,7 @@ _TO_STANDARD: Final = bytes(
 _LAST_OF_2: Final = frozenset(b"AQgw")
 _LAST_OF_3: Final = frozenset(b"AEIMQUYcgkosw048")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def to_standard(text: bytes) -> bytes:

@@ -19,7 +19,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from .asks import AwaitFetch, BeginFetch, Flight, KeyRequest
+from .asks import AwaitFetch, BeginFetch, Berth, KeyRequest
 from .errors import UnavailableError
 from .flow import Flow
 from .jose import Key
@@ -30,6 +30,8 @@ DEFAULT_LIFETIME: Final = 300.0
 LIFETIMES: Final = (60.0, 86_400.0)
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
+#: How often somebody else's answer may come in between before a look-up takes what there is.
+_ROUNDS: Final = 8
 
 #: (event, data) -> None: told what happened to the keys; must not raise.
 Notify = Callable[..., None]
@@ -40,6 +42,10 @@ class KeySource(Protocol):
 
     def trusts(self, key: Key) -> bool:
         """Whether `key` is trusted right now; False also where `attend` is due."""
+        ...
+
+    def holds(self, key: Key) -> bool:
+        """Whether `key` is in the set as it stands; to ask after `attend`."""
         ...
 
     def known(self, kid: str | None, algorithm: str) -> Sequence[Key]:
@@ -68,6 +74,8 @@ class GivenKeys:
     def trusts(self, key: Key) -> bool:
         return self._keys.holds(key)
 
+    holds = trusts
+
     def known(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         return self._keys.candidates(kid, algorithm)
 
@@ -89,12 +97,20 @@ class Pause:
         self._length = 0.0
 
     def start(self, now: float) -> None:
-        quiet = self._length == 0.0 or now - self.until > LONGEST_PAUSE
-        self._length = FIRST_PAUSE if quiet else min(2 * self._length, LONGEST_PAUSE)
-        self.until = now + self._length
+        length = min(2 * self._length, LONGEST_PAUSE) if self._goes_on(now) else FIRST_PAUSE
+        self._length = length
+        self.until = now + length
+
+    def extend(self, now: float) -> None:
+        """Begin the pause anew at its present length, if it still goes on."""
+        if self._goes_on(now):
+            self.until = now + self._length
 
     def end(self) -> None:
         self.until = self._length = 0.0
+
+    def _goes_on(self, now: float) -> bool:
+        return self._length > 0.0 and now - self.until <= LONGEST_PAUSE
 
 
 class FetchedKeys:
@@ -123,8 +139,8 @@ class FetchedKeys:
         self._notify = notify
         self._spread = spread
         self._lock = ForkSafeLock()
+        self._berth = Berth()
         self._keys: KeySet | None = None
-        self._flight: Flight | None = None
         self._flight_is_for_miss = False
         self._refresh_at = self._expires_at = 0.0
         #: Before this moment nothing is due: the one comparison of the hot path.
@@ -137,6 +153,10 @@ class FetchedKeys:
     def trusts(self, key: Key) -> bool:
         keys = self._keys
         return keys is not None and self._monotonic() < self._attend_at and keys.holds(key)
+
+    def holds(self, key: Key) -> bool:
+        keys = self._keys
+        return keys is not None and keys.holds(key)
 
     def known(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         keys = self._keys
@@ -164,121 +184,122 @@ class FetchedKeys:
         with self._lock:
             if self._keys is not None and now >= self._expires_at + self._stale_if_error:
                 self._keys = None  # served as long as it may be
+            seen = self._berth.landings
             due = (
                 self._keys is not None
-                and self._flight is None
+                and not self._berth.is_taken()
                 and now >= max(self._refresh_at, self._failures.until)
             )
         if due:
-            yield from self._begin()
+            try:
+                yield from BeginFetch(self._request, self._berth, seen, now)
+            except UnavailableError as error:
+                self._failed(str(error))  # known kids do not feel it
         self._plan()
 
     def find(self, kid: str | None, algorithm: str) -> Flow[Sequence[Key]]:
-        yield from self.attend()
+        for _ in range(_ROUNDS):
+            yield from self.attend()
+            now = self._monotonic()
+            with self._lock:
+                seen, keys = self._berth.landings, self._keys
+                found = keys.candidates(kid, algorithm) if keys is not None else ()
+                if found or (keys is not None and not self._may_ask_for_miss(now)):
+                    return found
+                if keys is None and not self._berth.is_taken() and now < self._failures.until:
+                    raise _unavailable(self._failures.until - now)
+            try:
+                flight = yield from BeginFetch(self._request, self._berth, seen, now)
+            except UnavailableError as error:
+                self._failed(str(error))
+                break
+            if flight is None:
+                continue  # an answer came in between: look again
+            if not flight.done():
+                yield from AwaitFetch(flight, self._request.timeout)
+            self._land()
+            self._plan()
+            break
         keys = self._keys
         if keys is None:
-            keys = yield from self._first()
-            return keys.candidates(kid, algorithm)
-        found = keys.candidates(kid, algorithm)
-        if found or not self._may_ask_for_miss():
-            return found
-        yield from self._wait()
-        keys = self._keys
-        return () if keys is None else keys.candidates(kid, algorithm)
-
-    def _may_ask_for_miss(self) -> bool:
-        with self._lock:
-            if self._flight is not None:
-                # A flight that somebody began is shared; one fetch answers all.
-                self._flight_is_for_miss = True
-                return True
-            if self._monotonic() < self._misses.until:
-                return False
-            self._flight_is_for_miss = True
-            # Held from now on, so that no second one begins before this one is back.
-            self._misses.start(self._monotonic())
-            return True
-
-    def _first(self) -> Flow[KeySet]:
-        now = self._monotonic()
-        if self._flight is None and now < self._failures.until:
-            raise self._unavailable(self._failures.until - now)
-        yield from self._wait()
-        if self._keys is None:
-            raise self._unavailable(self._failures.until - self._monotonic())
-        return self._keys
-
-    def _wait(self) -> Flow[None]:
-        flight = yield from self._begin()
-        if not flight.done():
-            yield from AwaitFetch(flight, self._request.timeout)
-        self._land()
-        self._plan()
-
-    def _begin(self) -> Flow[Flight]:
-        flight = self._flight
-        if flight is None or flight.lost():
-            # Two who come here at once get the same flight: the fetcher sees to that.
-            flight = yield from BeginFetch(self._request)
-            with self._lock:
-                self._flight = flight
-        return flight
+            raise _unavailable(self._failures.until - self._monotonic())
+        return keys.candidates(kid, algorithm)
 
     # --- bookkeeping ---
 
+    def _may_ask_for_miss(self, now: float) -> bool:
+        # A flight that is out is shared: one answers all. The pause begins when it is back.
+        waits = now < max(self._misses.until, self._failures.until)
+        if waits and not self._berth.is_taken():
+            return False
+        self._flight_is_for_miss = True
+        return True
+
+    def _failed(self, problem: str) -> None:
+        with self._lock:
+            self._failures.start(self._monotonic())
+            self._misses.extend(self._monotonic())
+            serving = self._keys is not None
+        self._notify("keys-failed", problem=problem, serving_last=serving)
+
     def _land(self) -> None:
         """Take up the answer of a flight that has ended; whoever comes first does it."""
-        notices: list[tuple[str, dict[str, Any]]] = []
+        problem: str | None = None
+        skipped: list[str] = []
         with self._lock:
-            flight = self._flight
-            if flight is None or not (flight.lost() or flight.done()):
+            landed = self._berth.leave()
+            if landed is None:
                 return
-            self._flight = None
+            flight, begun = landed
             for_miss, self._flight_is_for_miss = self._flight_is_for_miss, False
             now = self._monotonic()
-            if not flight.lost():
-                try:
-                    document = flight.result()
-                    keys, skipped = fetched_keys(document.body)
-                except (UnavailableError, ValueError, RecursionError) as error:
-                    self._failures.start(now)
-                    problem = str(error) if isinstance(error, UnavailableError) else _fault(error)
-                    serving = self._keys is not None
-                    notices.append(("keys-failed", {"problem": problem, "serving_last": serving}))
-                else:
-                    self._keep(keys, document.max_age, now)
-                    notices.append(("keys-fetched", {"count": len(keys)}))
-                    notices += [("keys-skipped", {"problem": text}) for text in skipped]
-            if for_miss and now >= self._misses.until:
+            try:
+                document = flight.result()
+                keys, skipped = fetched_keys(document.body)
+            except (UnavailableError, ValueError, RecursionError) as error:
+                problem = str(error) if isinstance(error, UnavailableError) else _fault(error)
+                self._failures.start(now)
+            else:
+                self._keep(keys, document.max_age, begun)
+            if for_miss:
                 self._misses.start(now)
-        for event, data in notices:
-            self._notify(event, **data)
+            else:
+                self._misses.extend(now)
+            count = 0 if self._keys is None else len(self._keys)
+        if problem is not None:
+            self._notify("keys-failed", problem=problem, serving_last=count > 0)
+            return
+        self._notify("keys-fetched", count=count)
+        for text in skipped:
+            self._notify("keys-skipped", problem=text)
 
-    def _keep(self, keys: KeySet, max_age: float | None, now: float) -> None:
+    def _keep(self, keys: KeySet, max_age: float | None, begun: float) -> None:
+        # Its life counts from when it was asked for, however late somebody takes it up.
         # A key that stays keeps its object, so that tokens verified under it stay verified.
         old = {(k.kid, k.algorithm, k.identity): k for k in self._keys.keys} if self._keys else {}
         self._keys = KeySet(old.get((k.kid, k.algorithm, k.identity), k) for k in keys.keys)
         shortest, longest = LIFETIMES
         stated = DEFAULT_LIFETIME if max_age is None else max_age
         lifetime = min(max(stated, shortest), longest)
-        self._refresh_at = now + lifetime * (0.8 + 0.1 * self._spread())
-        self._expires_at = now + lifetime
+        self._refresh_at = begun + lifetime * (0.8 + 0.1 * self._spread())
+        self._expires_at = begun + lifetime
         self._failures.end()
 
     def _plan(self) -> None:
         with self._lock:
-            if self._flight is not None or self._keys is None:
+            if self._berth.is_taken() or self._keys is None:
                 self._attend_at = 0.0  # something to look after at every call
             else:
                 due = max(self._refresh_at, self._failures.until)
                 self._attend_at = min(due, self._expires_at + self._stale_if_error)
 
-    def _unavailable(self, seconds: float) -> UnavailableError:
-        return UnavailableError(
-            "The keys that verify session tokens cannot be fetched now.",
-            code="jwk-remote-failed-to-load",
-            retry_after=int(seconds) + 1,
-        )
+
+def _unavailable(seconds: float) -> UnavailableError:
+    return UnavailableError(
+        "The keys that verify session tokens cannot be fetched now.",
+        code="jwk-remote-failed-to-load",
+        retry_after=int(max(seconds, 0.0)) + 1,
+    )
 
 
 def _fault(error: Exception) -> str:

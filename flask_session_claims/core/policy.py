@@ -22,6 +22,8 @@ class Marks(NamedTuple):
     enforced: tuple[Requirement, ...] = ()
     pending: tuple[Requirement, ...] = ()
     public: bool = False
+    #: The wrapper that these marks were made for; others that copied them are not it.
+    owner: Any = None
 
 
 NO_MARKS: Final = Marks()
@@ -40,19 +42,29 @@ def mark(view: Callable[..., Any], marks: Marks) -> None:
 def mark_gate(
     view: Callable[..., Any], wrapper: Callable[..., Any], requirement: Requirement
 ) -> None:
-    """Note on both functions that `wrapper` guards `view`."""
+    """Note on `wrapper` that it guards, and on all that it wraps that it ought to be guarded.
+
+    Only wrappers of our own are looked through: what another decorator wraps may be shared by
+    many views.
+    """
     marks = marks_of(view)
-    mark(wrapper, Marks(enforced=(*marks.enforced, requirement)))
-    try:
-        mark(view, marks._replace(pending=(*marks.pending, requirement)))
-    except AttributeError:  # a bound method, a builtin: the wrapper alone guards it
-        pass
+    mark(wrapper, Marks(enforced=(*marks.enforced, requirement), owner=wrapper))
+    inner: Any = view
+    while True:
+        marks = marks_of(inner)
+        try:
+            mark(inner, marks._replace(pending=(*marks.pending, requirement)))
+        except AttributeError:  # a bound method, a builtin: the wrapper alone guards it
+            return
+        if marks.owner is not inner:
+            return
+        inner = inner.__wrapped__
 
 
 class Plan(NamedTuple):
     """What an adapter does for a view besides what the view's own gates do."""
 
-    #: Whether the token may be looked at: not for ungated views under "public".
+    #: False: readers see nobody, only gates look: not for ungated views under "public".
     looked_at: bool
     #: Must hold before the view runs.
     due: tuple[Requirement, ...]

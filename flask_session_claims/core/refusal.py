@@ -9,7 +9,13 @@ from typing import Any, Final, NamedTuple, cast
 from .gate import Decision, wants_page
 from .request import RequestFacts
 
-_STATUS: Final = {"challenge": 401, "forbid": 403, "redirect": 302, "unavailable": 503}
+_STATUS: Final = {
+    "challenge": 401,
+    "forbid": 403,
+    "preflight": 204,
+    "redirect": 302,
+    "unavailable": 503,
+}
 _TITLES: Final = {401: "Sign in first", 403: "Not allowed", 503: "Try again in a moment"}
 _MESSAGES: Final = {
     "session-token-missing": "This needs a signed-in user, and no session token was sent.",
@@ -40,6 +46,8 @@ def refusal_of(decision: Decision, facts: RequestFacts) -> Refusal:
     code = decision.code or decision.act
     message = _MESSAGES.get(code, _UNAVAILABLE)
     headers = [("Cache-Control", "no-store")]
+    if status == 204:  # what may be asked for from elsewhere is for the app's CORS hook to say
+        return Refusal(status, tuple(headers), b"", code, "")
     if decision.act == "challenge":
         headers.append(("WWW-Authenticate", challenge(code, decision.credential_sent)))
     elif code == "permission-denied":  # RFC 6750 §3.1

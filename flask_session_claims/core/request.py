@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, overload
 
-from .auth import Auth, Source, TokenType, signed_out
+from .auth import NOBODY, Auth, Source, TokenType, signed_out
 from .errors import ConfigurationError, UnavailableError
 from .schema import origin_of
 from .settings import GateSettings, VerifierSettings
@@ -178,6 +178,8 @@ class Exchange:
 
     #: Who it is, once that has been found out; reading this does not count as reading.
     settled: Auth | UnavailableError | None = None
+    #: The default policy "public" for a view without gates: readers see nobody, gates look.
+    looks_away = False
     #: Whether the response depends on who it is.
     was_read = False
     effects: Effects | None = None
@@ -213,6 +215,8 @@ class Exchange:
         Raises:
             UnavailableError: it cannot be told now.
         """
+        if self.looks_away:
+            return NOBODY
         self.was_read = True
         outcome = self.outcome()
         if isinstance(outcome, UnavailableError):
@@ -221,6 +225,7 @@ class Exchange:
 
     def looked_at(self) -> Auth | UnavailableError:
         """The outcome, for a gate: noted as read, nothing raised."""
+        self.looks_away = False
         self.was_read = True
         return self.outcome()
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from . import clerk
-from .auth import Auth, Source, auth_from_claims, signed_out
+from .auth import NOBODY, Auth, Source, auth_from_claims, signed_out
 from .claims import check_header_type, check_times, claim_check, refuse_opaque
 from .credentials import Credentials
 from .errors import TokenError
@@ -89,7 +89,7 @@ class VerifierFlows:
         if entry is not None and self._trusts(entry.key):
             # The path of nearly every request, so the common outcome is spelt out.
             now, leeway = self._clock(), self._leeway
-            if entry.exp <= now - leeway or entry.starts > now + leeway:
+            if entry.exp // 1 <= now - leeway or entry.starts > now + leeway:
                 check_times(entry.claims, now, leeway)
             if self._standing(entry.claims) is _FRESH:
                 return entry
@@ -111,7 +111,7 @@ class VerifierFlows:
         key = self._name(token)
         yield from self.keys.attend()
         entry = self._find(key) if self._caching else None
-        if entry is not None and self.keys.trusts(entry.key):
+        if entry is not None and self.keys.holds(entry.key):
             check_times(entry.claims, self._clock(), self._leeway)
         else:
             parts, header = self._read(token)
@@ -155,6 +155,8 @@ class VerifierFlows:
         except TokenError:
             refuse_opaque(token)
             raise
+        if not parts[1]:
+            raise TokenError("token-invalid")
         header = self._headers.get(parts[0])
         if header is None:
             header = read_header(parts[0])
@@ -218,7 +220,4 @@ def refusal_without_token(credentials: Credentials) -> Auth:
     """The `Auth` of a request from which no token can be taken."""
     if credentials.problem is not None:
         return signed_out(credentials.problem, source=credentials.source)
-    return _NOBODY
-
-
-_NOBODY: Final = signed_out()
+    return NOBODY

@@ -1,7 +1,8 @@
 """`SessionClaims`: what runs around each request, and where the current one's `Auth` is.
 
-`g` may outlive a request (a pushed app context), so ours is assigned on every request, popped
-at its end, known again by its request, and never merely tested for presence.
+`g` may outlive a request (a pushed app context) and be shared by two (a request made inside a
+view), so only `g.auth` is there, assigned on every request and taken away at its end. What
+decides is kept with the request itself, in its environ.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from flask import Flask, current_app, g, has_request_context, request
 from werkzeug.local import LocalProxy
 
 from ..core.asks import Fetch
-from ..core.auth import Auth, signed_out
+from ..core.auth import Auth
 from ..core.errors import ConfigurationError, UnavailableError
 from ..core.freshness import Freshness
 from ..core.gate import ALLOW, Decision, Requirement, judge
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
 
 EXTENSION: Final = "session_claims"
-_EXCHANGE: Final = "_session_claims"
+_EXCHANGE: Final = "session_claims.exchange"
 _UNSET: Final[Any] = object()
 
 
@@ -126,7 +127,7 @@ class FlaskAuth(RequestAuth):
     def value(self) -> Auth:
         exchange = self._exchange
         settled = exchange.settled
-        if type(settled) is Auth:
+        if type(settled) is Auth and not exchange.looks_away:
             exchange.was_read = True
             return settled
         try:
@@ -151,8 +152,7 @@ def _install(app: Flask, reading: Reading) -> None:
         if plan is None:
             view = app.view_functions.get(rule.endpoint)
             plan = plans[rule.endpoint] = plan_for(view, reading.gates)
-        if not plan.looked_at:
-            exchange.settled = signed_out()
+        exchange.looks_away = not plan.looked_at
         due = plan.due
         if plan.due_for_fdi and Wsgi.is_fdi(environ):
             due = plan.due_for_fdi
@@ -163,16 +163,18 @@ def _install(app: Flask, reading: Reading) -> None:
         return None
 
     def finish_response(response: Response) -> Response:
-        exchange = getattr(g, _EXCHANGE, None)
+        exchange = request.environ.get(_EXCHANGE)
         if exchange is None or not (exchange.was_read or exchange.effects):
             return response
         apply_headers(exchange, reading.settings, response.headers)
         return response
 
     def end_request(error: BaseException | None) -> None:
-        here = g._get_current_object()  # pyright: ignore
+        exchange = request.environ.pop(_EXCHANGE, None)
+        here = g._get_current_object().__dict__  # pyright: ignore
         here.pop("auth", None)
-        here.pop(_EXCHANGE, None)
+        if exchange is not None and exchange.outer is not None:
+            here["auth"] = exchange.outer
 
     # First in and last out, so that every other hook sees our auth.
     app.before_request_funcs.setdefault(None, []).insert(0, begin_request)
@@ -180,11 +182,19 @@ def _install(app: Flask, reading: Reading) -> None:
     app.teardown_request_funcs.setdefault(None, []).insert(0, end_request)
 
 
+class FlaskExchange(Exchange):
+    """An exchange that knows the `g.auth` of the request in whose view it was made."""
+
+    outer: FlaskAuth | None = None
+
+
 def _begin(reading: Reading, environ: WSGIEnvironment) -> Exchange:
-    exchange = Exchange(environ, reading)
-    g._get_current_object().__dict__.update(  # pyright: ignore
-        {"auth": FlaskAuth(exchange), _EXCHANGE: exchange}
-    )
+    environ[_EXCHANGE] = exchange = FlaskExchange(environ, reading)
+    here = g._get_current_object().__dict__  # pyright: ignore
+    before = here.get("auth")
+    if before is not None and before._exchange.request.get(_EXCHANGE) is before._exchange:
+        exchange.outer = before  # still under way: this request is made inside it
+    here["auth"] = FlaskAuth(exchange)
     return exchange
 
 
@@ -199,11 +209,8 @@ def _state() -> Reading:
 
 def _exchange() -> Exchange:
     """The exchange of the request at hand, begun here if our hook has not run for it."""
-    exchange = getattr(g, _EXCHANGE, None)
     environ = request.environ
-    if exchange is not None and exchange.request is environ:
-        return cast(Exchange, exchange)
-    return _begin(_state(), environ)
+    return environ.get(_EXCHANGE) or _begin(_state(), environ)
 
 
 def check(requirement: Requirement) -> ResponseReturnValue | None:

@@ -54,8 +54,8 @@ _KINDS: dict[str, type[_Refused]] = {
 
 
 def refuse(decision: Decision, facts: RequestFacts) -> Response:
-    """The redirect to sign in, or raises the refusal."""
+    """The answer to send (a redirect, a preflight), or raises the refusal."""
     refusal = refusal_of(decision, facts)
-    if decision.act == "redirect":
+    if decision.act in ("redirect", "preflight"):
         return Response(refusal.body, refusal.status, headers=list(refusal.headers))
     raise _KINDS[decision.act](refusal)

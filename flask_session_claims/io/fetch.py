@@ -1,4 +1,4 @@
-"""Fetching key sets with requests: bounded in time and size, one flight per address.
+"""Fetching key sets with requests, bounded in time and size.
 
 Every fetch runs in a thread of its own, so that neither a name look-up nor a body that drips
 can hold a caller beyond its deadline; when time is up the connection is cut. Nothing of the
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 import threading
 import time
 import zlib
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import certifi
 import requests
@@ -26,10 +27,6 @@ from urllib3.exceptions import HTTPError
 
 from ..core.asks import KeyDocument, KeyRequest
 from ..core.errors import UnavailableError
-from ..core.locks import ForkSafeLock
-
-if TYPE_CHECKING:
-    import socket
 
 MAX_BODY: Final = 512 * 1024
 _CHUNK: Final = 16 * 1024
@@ -37,26 +34,39 @@ _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,9})\"?(?=$|[
 
 
 class _Line:
-    """The socket of one fetch, so that a deadline can cut it wherever it hangs."""
+    """A second handle on the socket of one fetch, so that a deadline can cut it where it hangs.
+
+    TLS takes the first handle over; shutting down the second ends the connection all the same.
+    """
 
     def __init__(self) -> None:
-        self._sock: socket.socket | None = None
-        self._cut = False
+        self._lock = threading.Lock()
+        self._handle: socket.socket | None = None
+        self._is_cut = False
 
     def opened(self, sock: socket.socket) -> socket.socket:
-        self._sock = sock
-        if self._cut:
+        with self._lock:
+            self._handle = sock.dup()
+            is_cut = self._is_cut
+        if is_cut:
             self.cut()
         return sock
 
     def cut(self) -> None:
-        self._cut = True
-        sock = self._sock
-        if sock is not None:
-            try:
-                sock.shutdown(2)
-            except OSError:
-                pass  # closed already
+        with self._lock:
+            self._is_cut = True
+            if self._handle is not None:
+                try:
+                    self._handle.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # closed already
+
+    def close(self) -> None:
+        with self._lock:
+            handle, self._handle = self._handle, None
+            self._is_cut = True
+        if handle is not None:
+            handle.close()
 
 
 class KeyFlight:
@@ -65,7 +75,8 @@ class KeyFlight:
     def __init__(self, request: KeyRequest) -> None:
         self._deadline = time.monotonic() + request.timeout
         self._ended = threading.Event()
-        self._outcome: KeyDocument | UnavailableError | None = None
+        self._document: KeyDocument | None = None
+        self._problem = "gave no answer in time"
         self._pid = os.getpid()
         self._line = _Line()
         threading.Thread(
@@ -86,39 +97,39 @@ class KeyFlight:
     def result(self) -> KeyDocument:
         if not self._ended.is_set():
             self._line.cut()
-        outcome = self._outcome
-        if isinstance(outcome, KeyDocument):
-            return outcome
-        raise outcome or _failed("gave no answer in time")
+        if self._document is not None:
+            return self._document
+        # Made anew for each caller: a kept exception would keep the frames it went through.
+        raise _failed(self._problem)
 
     def _fly(self, request: KeyRequest) -> None:
         guard = threading.Timer(request.timeout, self._line.cut)
         guard.daemon = True
         guard.start()
         try:
-            self._outcome = _get(request, self._line, self._deadline)
-        except UnavailableError as error:
-            self._outcome = error
+            self._document = _get(request, self._line, self._deadline)
+        except _Problem as problem:
+            self._problem = str(problem)
         except Exception as error:
-            self._outcome = _failed(f"failed ({type(error).__name__})")
+            self._problem = f"failed ({type(error).__name__})"
         finally:
             guard.cancel()
+            self._line.close()
             self._ended.set()
 
 
 class KeyFetcher:
-    """Begins flights, and lets those who come while one is out join it."""
-
-    def __init__(self) -> None:
-        self._lock = ForkSafeLock()
-        self._flights: dict[KeyRequest, KeyFlight] = {}
+    """Begins flights; who shares one is the key cache's affair."""
 
     def begin(self, request: KeyRequest) -> KeyFlight:
-        with self._lock:
-            flight = self._flights.get(request)
-            if flight is None or flight.lost() or flight.done():
-                flight = self._flights[request] = KeyFlight(request)
-            return flight
+        try:
+            return KeyFlight(request)
+        except RuntimeError:  # the process can start no thread
+            raise _failed("cannot be asked: no thread can be started") from None
+
+
+class _Problem(Exception):
+    """What went wrong with a fetch, in words that are safe to show."""
 
 
 def _failed(what: str) -> UnavailableError:
@@ -189,28 +200,28 @@ def _get(request: KeyRequest, line: _Line, deadline: float) -> KeyDocument:
                 stream=True,
             ) as response:
                 if response.status_code != 200:
-                    raise _failed(f"answered {response.status_code}")
+                    raise _Problem(f"answered {response.status_code}")
                 body = _read(response, deadline)
                 return KeyDocument(body, _lifetime(response.headers.get("Cache-Control", "")))
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _failed(f"could not be reached ({type(error).__name__})") from None
+            raise _Problem(f"could not be reached ({type(error).__name__})") from None
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding not in ("identity", "gzip", "deflate", ""):
-        raise _failed("used a content encoding that was not asked for")
+        raise _Problem("used a content encoding that was not asked for")
     parts: list[bytes] = []
     size = 0
     while True:
         if time.monotonic() >= deadline:
-            raise _failed("gave no answer in time")
+            raise _Problem("gave no answer in time")
         part = response.raw.read(_CHUNK, decode_content=False)
         if not part:
             break
         size += len(part)
         if size > MAX_BODY:
-            raise _failed(f"sent more than {MAX_BODY} bytes")
+            raise _Problem(f"sent more than {MAX_BODY} bytes")
         parts.append(part)
     body = b"".join(parts)
     if encoding in ("identity", ""):
@@ -218,9 +229,9 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     try:
         body = zlib.decompressobj(wbits=47).decompress(body, MAX_BODY + 1)
     except zlib.error:
-        raise _failed("sent a body that cannot be decompressed") from None
+        raise _Problem("sent a body that cannot be decompressed") from None
     if len(body) > MAX_BODY:
-        raise _failed(f"sent more than {MAX_BODY} bytes")
+        raise _Problem(f"sent more than {MAX_BODY} bytes")
     return body
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from ..core.asks import AwaitFetch, BeginFetch, Fetch
+from ..core.asks import AwaitFetch, BeginFetch, Fetch, Flight
 from ..core.flow import Ask, Flow, arun, run
 from .fetch import KeyFetcher
 
@@ -48,9 +48,13 @@ def key_handlers(fetch: Fetch | None = None) -> dict[type[Ask[Any]], Handler]:
     """The asks of the key cache, performed by waiting."""
     fetcher: Fetch = fetch or KeyFetcher()
     return {
-        BeginFetch: lambda ask: fetcher.begin(ask.request),
+        BeginFetch: lambda ask: _begin(fetcher, ask),
         AwaitFetch: lambda ask: ask.flight.wait(ask.timeout),
     }
+
+
+def _begin(fetcher: Fetch, ask: BeginFetch) -> Flight | None:
+    return ask.berth.take(ask.seen, ask.now, lambda: fetcher.begin(ask.request))
 
 
 def async_key_handlers(fetch: Fetch | None = None) -> dict[type[Ask[Any]], AsyncHandler]:
@@ -58,7 +62,7 @@ def async_key_handlers(fetch: Fetch | None = None) -> dict[type[Ask[Any]], Async
     fetcher: Fetch = fetch or KeyFetcher()
 
     async def begin(ask: BeginFetch) -> Any:
-        return fetcher.begin(ask.request)
+        return _begin(fetcher, ask)
 
     async def wait(ask: AwaitFetch) -> None:
         import asyncio  # sync applications never pay for it

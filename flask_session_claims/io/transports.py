@@ -39,11 +39,9 @@ class Wsgi:
     @staticmethod
     def facts(request: dict[str, Any]) -> RequestFacts:
         get = request.get
-        target = get("RAW_URI") or get("REQUEST_URI")
-        if not target or not target.startswith("/"):
-            path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
-            query = get("QUERY_STRING")
-            target = _path(path.encode("latin-1", "replace")) + (f"?{query}" if query else "")
+        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
+        query = get("QUERY_STRING")
+        target = _path(path.encode("latin-1", "replace")) + (f"?{query}" if query else "")
         return RequestFacts(
             request["REQUEST_METHOD"],
             request["wsgi.url_scheme"],
@@ -92,7 +90,9 @@ class Asgi:
         raw = request.get("raw_path")
         # raw_path has no query by the standard, but some servers leave it there.
         path = raw.decode("latin-1").partition("?")[0] if raw else None
-        query = request.get("query_string", b"").decode("latin-1")
+        query = request.get("query_string", b"")
+        if isinstance(query, bytes):  # Django's test client gives text
+            query = query.decode("latin-1")
         peer = request.get("client")
         return RequestFacts(
             "GET" if websocket else request["method"],
@@ -121,4 +121,4 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _path(path: bytes) -> str:
-    return quote(path, safe="/:@!$&'()*+,;=~-._%") or "/"
+    return quote(path, safe="/:@!$&'()*+,;=~-._") or "/"

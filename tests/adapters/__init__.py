@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
         for name in (
             "contract",
             "contract_crosssite",
+            "contract_django",
             "contract_gates",
             "contract_identity",
             "contract_isolation",

@@ -68,6 +68,26 @@ class CrossSite(Contract):
         ]
         assert {reply.status for reply in site.play(asks)} == {200}
 
+    def test_beside_a_bearer_token_the_cookie_does_not_count(self, site: Site, mint: Mint) -> None:
+        cookies = {"__session": mint("user_c")}
+        for token, origin, status in [
+            (mint("user_h"), EVIL, 200),
+            ("nonsense", APP, 401),
+            ("nonsense", EVIL, 401),
+        ]:
+            reply = site.ask("/guarded-any", token, method="POST", cookies=cookies,
+                             headers=[("Origin", origin)])  # fmt: skip
+            assert (origin, reply.status) == (origin, status)
+
+    def test_beside_another_scheme_the_cookie_counts_and_is_judged(
+        self, site: Site, mint: Mint
+    ) -> None:
+        basic = ("Authorization", "Basic dXNlcjpwYXNz")
+        for origin, status in [(APP, 200), (EVIL, 403)]:
+            reply = site.ask("/guarded-any", mint(), source="cookie", method="POST",
+                             headers=[basic, ("Origin", origin)])  # fmt: skip
+            assert (origin, reply.status) == (origin, status)
+
     @pytest.mark.parametrize("source", ["header", "cookie"])
     def test_safe_methods_are_answered_from_anywhere(
         self, site: Site, mint: Mint, source: str

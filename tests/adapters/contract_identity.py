@@ -189,11 +189,14 @@ class Identity(Contract):
         assert site.ask(f"/{style}-me").json["reason"] == "session-token-missing"
         assert site.ask(f"/{style}-me", mint("user_9")).json["user_id"] == "user_9"
 
-    def test_get_token_gives_the_token_that_was_verified(self, site: Site, mint: Mint) -> None:
+    @pytest.mark.parametrize("name", ["token", "token-async"])
+    def test_get_token_gives_the_token_that_was_verified(
+        self, site: Site, mint: Mint, name: str
+    ) -> None:
         first, second = mint("user_1"), mint("user_2")
-        assert site.ask("/token", first).json == {"token": first}
-        assert site.ask("/token", second, source="cookie").json == {"token": second}
-        both = site.ask("/token", first, cookies={"__session": second})
+        assert site.ask(f"/{name}", first).json == {"token": first}
+        assert site.ask(f"/{name}", second, source="cookie").json == {"token": second}
+        both = site.ask(f"/{name}", first, cookies={"__session": second})
         assert both.json == {"token": first}
 
     def test_get_token_gives_nothing_to_who_is_not_signed_in(

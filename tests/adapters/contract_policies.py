@@ -42,6 +42,13 @@ class Policies(Contract):
         assert site.ask("/guarded", mint()).status == 200
         assert site.runs("guarded") == 1
 
+    def test_under_required_nobody_answers_in_place_of_a_gate(
+        self, open_site: OpenSite, mint: Mint
+    ) -> None:
+        site = open_site(DEFAULT_POLICY="required")
+        assert (site.ask("/shortcut").status, site.runs("shortcut")) == (401, 0)
+        assert (site.ask("/shortcut", mint()).status, site.runs("shortcut")) == (200, 1)
+
     def test_under_required_navigations_are_sent_to_sign_in(self, open_site: OpenSite) -> None:
         site = open_site(DEFAULT_POLICY="required", SIGN_IN_URL="/sign-in")
         reply = site.ask("/open", headers=[("Sec-Fetch-Mode", "navigate")])
@@ -58,7 +65,7 @@ class Policies(Contract):
         with site.rejections() as seen:
             assert site.ask("/me", mint(lifetime=-30), headers=RID).status == 200
         assert seen == []
-        for name in ("guarded", "async-guarded", "class-guarded", "wrong-order"):
+        for name in ("guarded", "sync-guarded", "async-guarded", "class-guarded", "wrong-order"):
             assert site.ask(f"/{name}").status == 401
             assert site.ask(f"/{name}", mint()).status == 200
         assert site.ask("/guarded-me", mint("user_1")).json["user_id"] == "user_1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -96,10 +97,9 @@ class Refusals(Contract):
             assert reply.get("Cache-Control") == "no-store"
             assert {"authorization", "cookie"} <= reply.names("Vary")
 
-    def test_a_refusal_of_head_has_no_body(self, site: Site) -> None:
-        reply = site.ask("/guarded", method="HEAD")
-        assert (reply.status, reply.body) == (401, b"")
-        assert reply.get("WWW-Authenticate") == "Bearer"
+    def test_head_is_refused_as_get_is(self, site: Site) -> None:
+        got, head = site.ask("/guarded"), site.ask("/guarded", method="HEAD")
+        assert (head.status, ours(head)) == (401, ours(got))
 
     # --- negotiation -----------------------------------------------------------------------
 
@@ -227,8 +227,10 @@ class Refusals(Contract):
             server.refuse()
             assert site.ask("/guarded", mint()).status == 503
             server.accept()
+            deadline = time.monotonic() + 10
             reply = site.ask("/guarded", mint())
-            while reply.status == 503:  # the pause between attempts is a second at first
+            while reply.status == 503 and time.monotonic() < deadline:
+                time.sleep(0.02)  # the pause between attempts is a second at first
                 reply = site.ask("/guarded", mint())
             assert reply.status == 200
 

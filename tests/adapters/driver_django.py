@@ -10,20 +10,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from .django_setup import setup, urlconf
+from .django_setup import MIDDLEWARE, setup, urlconf
 
 setup()
 
 import django_session_claims  # noqa: E402
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction  # noqa: E402
 from django.http import HttpRequest, HttpResponse, JsonResponse  # noqa: E402
 from django.test import AsyncClient, Client, override_settings  # noqa: E402
 from django.test.client import AsyncClientHandler, ClientHandler, FakePayload  # noqa: E402
 from django.urls import path  # noqa: E402
 from django.views import View as ClassView  # noqa: E402
 
-from .drivers import Ask, Reply, Site, hide, wsgi_fields  # noqa: E402
+from .drivers import Ask, Reply, Site, dressed, wsgi_fields  # noqa: E402
 from .views import VIEWS, View  # noqa: E402
 
 
@@ -49,12 +50,15 @@ class DjangoDriver:
     vocabulary = django_session_claims
     handler: Callable[..., Any]
     is_async: bool
+    #: Middleware of the app's own, behind ours.
+    inner: Sequence[str] = ()
 
     def build(self, site: Site, settings: Mapping[str, Any], handlers: bool) -> DjangoSite:
         routes = [route(site, view, self.is_async) for view in VIEWS]
         named = dict.fromkeys(("handler401", "handler403", "handler503"), handle)
         changed = {
             "SESSION_CLAIMS": dict(settings),
+            "MIDDLEWARE": [*MIDDLEWARE, *self.inner],
             "ROOT_URLCONF": urlconf(*routes, **(named if handlers else {})),
         }
         handler = self.handler()
@@ -128,6 +132,32 @@ class ASGIDriver(DjangoDriver):
             return asyncio.run(play())
 
 
+class Watching:
+    """A middleware of the app's own that sees which exceptions views raise, and answers none."""
+
+    sync_capable = async_capable = True
+    seen: ClassVar[list[Exception]] = []
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        self.seen.append(exception)
+
+
+class Answering(Watching):
+    """The same, but it answers our refusals in its own way."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        code = getattr(exception, "error_code", None)
+        return None if code is None else JsonResponse({"own": code}, status=418)
+
+
 def handle(request: HttpRequest, exception: Any) -> HttpResponse:
     status = exception.refusal.status
     return JsonResponse({"handled": status, "code": exception.error_code}, status=status)
@@ -156,11 +186,11 @@ def route(site: Site, view: View, is_async: bool) -> Any:
 
             methods = {name.lower(): method for name in view.methods}
         function = type("Made", (ClassView,), methods).as_view()
-    registered = function
+    gated = function
     for gate in view.gates:
-        function = gate(django_session_claims)(function)
-    function = hide(function) if view.hidden else function
-    return path(view.name, registered if view.wrong_order else function)
+        gated = gate(django_session_claims)(gated)
+    registered = function if view.wrong_order else dressed(view, gated, function)
+    return path(view.name, registered)
 
 
 def respond(view: View, answer: dict[str, Any]) -> HttpResponse:

@@ -12,7 +12,7 @@ from flask.views import MethodView
 
 import flask_session_claims
 
-from .drivers import Ask, Reply, Site, hide, wsgi_fields
+from .drivers import Ask, Reply, Site, dressed, wsgi_fields
 from .views import VIEWS, View
 
 
@@ -44,10 +44,14 @@ class FlaskDriver:
         self, app: flask.Flask, asks: Sequence[Ask], *, together: bool, held_open: bool
     ) -> list[Reply]:
         with app.app_context() if held_open else nullcontext():
-            if not together:
-                return [send(app, asked) for asked in asks]
-            with ThreadPoolExecutor(len(asks)) as pool:
-                return list(pool.map(lambda asked: send(app, asked), asks))
+            if together:
+                with ThreadPoolExecutor(len(asks)) as pool:
+                    replies = list(pool.map(lambda asked: send(app, asked), asks))
+            else:
+                replies = [send(app, asked) for asked in asks]
+            if held_open:
+                assert list(flask.g) == []
+            return replies
 
     @contextmanager
     def rejections(self, app: flask.Flask) -> Iterator[list[tuple[str, str | None]]]:
@@ -85,10 +89,10 @@ def register(app: flask.Flask, site: Site, view: View) -> None:
         for gate in gates:
             function = gate(function)
         return
+    gated = function
     for gate in gates:
-        function = gate(function)
-    function = hide(function) if view.hidden else function
-    app.add_url_rule(view.path, view_func=function, **options)
+        gated = gate(gated)
+    app.add_url_rule(view.path, view_func=dressed(view, gated, function), **options)
 
 
 def respond(view: View, answer: dict[str, Any]) -> flask.Response:

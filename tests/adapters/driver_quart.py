@@ -12,7 +12,7 @@ import quart_session_claims
 from quart.views import MethodView
 from werkzeug.datastructures import Headers
 
-from .drivers import Ask, Reply, Site, hide
+from .drivers import Ask, Reply, Site, dressed
 from .views import VIEWS, View
 
 
@@ -48,8 +48,12 @@ class QuartDriver:
                 if held_open:
                     await stack.enter_async_context(app.app_context())
                 if together:
-                    return list(await asyncio.gather(*(send(app, asked) for asked in asks)))
-                return [await send(app, asked) for asked in asks]
+                    replies = list(await asyncio.gather(*(send(app, asked) for asked in asks)))
+                else:
+                    replies = [await send(app, asked) for asked in asks]
+                if held_open:
+                    assert list(quart.g) == []
+                return replies
 
         return asyncio.run(play())
 
@@ -92,10 +96,10 @@ def register(app: quart.Quart, site: Site, view: View) -> None:
         for gate in gates:
             function = gate(function)
         return
+    gated = function
     for gate in gates:
-        function = gate(function)
-    function = hide(function) if view.hidden else function
-    app.add_url_rule(view.path, view_func=function, **options)
+        gated = gate(gated)
+    app.add_url_rule(view.path, view_func=dressed(view, gated, function), **options)
 
 
 def respond(view: View, answer: dict[str, Any]) -> quart.Response:

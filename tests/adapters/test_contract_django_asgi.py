@@ -2,14 +2,13 @@
 
 import pytest
 
-from .contract import AdapterContract
-
 pytest.importorskip("django")
 
+from .contract_django import DjangoContract
 from .driver_django import ASGIDriver
 
 
-class TestDjangoASGI(AdapterContract):
+class TestDjangoASGI(DjangoContract):
     @pytest.fixture
     def driver(self) -> ASGIDriver:
         return ASGIDriver()

@@ -2,14 +2,13 @@
 
 import pytest
 
-from .contract import AdapterContract
-
 pytest.importorskip("django")
 
+from .contract_django import DjangoContract
 from .driver_django import WSGIDriver
 
 
-class TestDjangoWSGI(AdapterContract):
+class TestDjangoWSGI(DjangoContract):
     @pytest.fixture
     def driver(self) -> WSGIDriver:
         return WSGIDriver()

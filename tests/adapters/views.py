@@ -37,6 +37,8 @@ class View:
     wrong_order: bool = False
     #: Behind a decorator of somebody else's that keeps no marks.
     hidden: bool = False
+    #: Behind one that keeps the marks but answers without asking the gate, as a cache does.
+    shortcut: bool = False
     #: Set on the response.
     headers: tuple[tuple[str, str], ...] = ()
     #: Acts, meets the other requests, and acts again.
@@ -191,6 +193,8 @@ VIEWS: tuple[View, ...] = (
     View("pickled", pickled),
     View("typed", typed),
     View("token", token),
+    View("token-sync", token, style="sync"),
+    View("token-async", token, style="async"),
     View("looked-at", looked_at),
     *(View(name, nothing, gates) for name, gates in GATES.items()),
     View("guarded-any", nothing, (login,), methods=(*ANY, "OPTIONS")),
@@ -209,6 +213,7 @@ VIEWS: tuple[View, ...] = (
     View("wrong-order-async", nothing, (login,), style="async", wrong_order=True),
     View("wrong-order-admin", nothing, (admin,), wrong_order=True),
     View("wrong-order-twice", nothing, (login, admin), wrong_order=True),
+    View("shortcut", nothing, (login,), shortcut=True),
     View("hidden", nothing, (login,), hidden=True),
     View("hidden-async", nothing, (login,), style="async", hidden=True),
     View("attribute-error", attribute_error, (login,)),

@@ -17,14 +17,19 @@ from typing import Any
 
 from flask_session_claims import AsyncVerifier, TokenError, UnavailableError, Verifier
 from flask_session_claims.core.asks import KeyDocument, KeyRequest
+from flask_session_claims.core.keys import FetchedKeys
 from flask_session_claims.core.settings import VerifierSettings
 from flask_session_claims.io.fetch import KeyFetcher
+from flask_session_claims.io.runtime import key_handlers
 from flask_session_claims.testing import FrozenClock, KeyServer, LocalIssuer, shared_key
 
 ISSUER = "https://issuer.example"
+URL = "https://issuer.example/.well-known/jwks.json"
 NOT_FETCHED = "jwk-remote-failed-to-load"
 #: What a loaded machine may add to a bound that is about seconds.
 MARGIN = 1.5
+WELL = {"keys": [LocalIssuer(key=shared_key("ES256")).public_jwk()]}
+BODY = json.dumps(WELL).encode()
 
 
 def another_kid(token: str, issuer: LocalIssuer, kid: str) -> str:
@@ -62,9 +67,8 @@ class Watched:
     def begin(self, request: KeyRequest) -> Any:
         flight = self._fetcher.begin(request)
         with self._lock:
-            if all(flight is not known for known in self.flights):
-                self.flights.append(flight)
-                self.began.append(self._clock.monotonic())
+            self.flights.append(flight)
+            self.began.append(self._clock.monotonic())
         return flight
 
     def settle(self) -> None:
@@ -110,11 +114,10 @@ class HandFetch:
 
     def __init__(self, source: Callable[[], Any] | None = None) -> None:
         self.source = source
+        self.max_age: float | None = None
         self.flights: list[ByHand] = []
 
     def begin(self, request: KeyRequest) -> ByHand:
-        if self.flights and not self.flights[-1].done():
-            return self.flights[-1]
         flight = ByHand()
         self.flights.append(flight)
         if self.source is not None:
@@ -122,7 +125,7 @@ class HandFetch:
             if jwks is None:
                 flight.fail()
             else:
-                flight.answer(jwks)
+                flight.answer(jwks, self.max_age)
         return flight
 
 
@@ -259,3 +262,85 @@ def raw_server(
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(2)
+
+
+def get(url: str, timeout: float = 3, bearer: str | None = None) -> KeyDocument:
+    flight = KeyFetcher().begin(KeyRequest(url, timeout, bearer))
+    flight.wait(timeout)
+    return flight.result()
+
+
+def answer(head: str, body: bytes = BODY, status: str = "200 OK"):
+    """A raw server's whole answer; `head` has header lines joined by CRLF."""
+
+    def speak(connection: socket.socket, stopped: threading.Event) -> None:
+        lines = f"HTTP/1.1 {status}\r\n{head}\r\n" if head else f"HTTP/1.1 {status}\r\n"
+        connection.sendall(f"{lines}Connection: close\r\n\r\n".encode() + body)
+
+    return raw_server(speak)
+
+
+def break_down(scene: Stage, how: str) -> None:
+    if how == "refused":
+        scene.server.refuse()
+    else:
+        scene.server.mode = how  # type: ignore[assignment]
+
+
+class HandScene:
+    """A verifier whose fetches end when, and as, the test says."""
+
+    def __init__(self, *, instant: bool = False, **settings: Any) -> None:
+        self.clock = FrozenClock()
+        self.issuer = LocalIssuer(ISSUER, clock=self.clock, key=shared_key("ES256"))
+        self.healthy = True
+        self.fetch = HandFetch(self._answer if instant else None)
+        self.events: list[str] = []
+        self.verifier = Verifier(
+            VerifierSettings(issuer=ISSUER, **settings),
+            clock=self.clock,
+            fetch=self.fetch,
+            notify=lambda event, **_: self.events.append(event),
+        )
+
+    def _answer(self) -> Any:
+        return self.issuer.jwks() if self.healthy else None
+
+    def warm(self, max_age: float | None = None) -> None:
+        """The keys at hand, from one fetch."""
+        source, self.fetch.source = self.fetch.source, self.issuer.jwks
+        self.fetch.max_age = max_age
+        assert self.verifier.verify(self.issuer.mint())
+        self.fetch.source, self.fetch.max_age = source, None
+
+    def thief(self) -> LocalIssuer:
+        """Who holds the current key and goes on signing with it."""
+        return LocalIssuer(ISSUER, clock=self.clock, key=shared_key("ES256"))
+
+    def state(self) -> dict[str, Any]:
+        return self.verifier.flows.keys.state()  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def fetches(self) -> int:
+        return len(self.fetch.flights)
+
+
+def policy(clock: FrozenClock, spread: Callable[[], float]) -> FetchedKeys:
+    return FetchedKeys(
+        KeyRequest(URL, 5),
+        stale_if_error=3600,
+        monotonic=clock.monotonic,
+        notify=lambda event, **_: None,
+        spread=spread,
+    )
+
+
+def drive(flow: Generator[Any, Any, Any], fetch: HandFetch) -> Any:
+    handlers = key_handlers(fetch)
+    reply = None
+    try:
+        while True:
+            ask = flow.send(reply)
+            reply = handlers[type(ask)](ask)
+    except StopIteration as end:
+        return end.value

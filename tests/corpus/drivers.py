@@ -167,15 +167,18 @@ def asgi_sender(app: Any) -> Callable[[str, str, Fields, bytes | None], tuple[in
     async def exchange(scope: dict[str, Any], body: bytes | None) -> tuple[int, bytes]:
         messages: list[dict[str, Any]] = []
         inbox = [{"type": "http.request", "body": body or b"", "more_body": False}]
+        ended = asyncio.Event()
 
         async def receive() -> dict[str, Any]:
             if inbox:
                 return inbox.pop()
-            await asyncio.Event().wait()
-            raise AssertionError("never")
+            await ended.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
             messages.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                ended.set()
 
         await app(scope, receive, send)
         status = next(m["status"] for m in messages if m["type"] == "http.response.start")

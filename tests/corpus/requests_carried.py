@@ -212,9 +212,9 @@ def cookies(book: Requests) -> None:
 def wrong_places(book: Requests) -> None:
     book.out("nothing", MISSING)
     for name, target in {
-        "access-token": "/who?access_token={good}", "session": "/who?__session={good}",
-        "authorization": "/who?Authorization=Bearer%20{good}", "token": "/who?token={good}",
-        "jwt": "/who?jwt={good}",
+        "access-token": "/who?access_token={asked}", "session": "/who?__session={asked}",
+        "authorization": "/who?Authorization=Bearer%20{asked}", "token": "/who?token={asked}",
+        "jwt": "/who?jwt={asked}",
     }.items():  # fmt: skip
         book.out(f"query-{name}", MISSING, target=target)
     for name, body in {"access-token": "access_token={good}", "session": "__session={good}",

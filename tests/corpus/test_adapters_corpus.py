@@ -71,8 +71,10 @@ def _logs_are_clean(caplog: pytest.LogCaptureFixture, tokens: list[str]) -> None
     assert [secret for secret in secrets if len(secret) >= 20 and secret in text] == []
 
 
-def _carried(case: TokenCase) -> Iterator[tuple[str, tuple[str, str]]]:
+def _carried(framework: str, case: TokenCase) -> Iterator[tuple[str, tuple[str, str]]]:
     text = str(case.token)
+    if framework == "quart" and re.search("[\r\n]", text):
+        return  # no server delivers it, and Quart itself raises before anybody is asked
     yield "header", ("Authorization", f"Bearer {text}")
     if len(text) < 10_000 and B64TOKEN.fullmatch(text):
         yield "cookie", ("Cookie", f"theme=dark; __session={text}")
@@ -90,7 +92,7 @@ def test_token_gives_its_identity_or_none(
     for group in _by_settings(cases):
         with APPS[framework](group[0].settings) as ask:
             for case in group:
-                for source, sent in _carried(case):
+                for source, sent in _carried(framework, case):
                     asked += 1
                     page = ask("GET", "/who", [sent])
                     gate = ask("GET", "/gate", [sent])

@@ -83,7 +83,7 @@ def test_request_that_carries_the_token_is_signed_in_or_out(name: str) -> None:
     assert isinstance(case.token, str)
     settings = VerifierSettings(**settings_of(case.settings))
     carriers = [([f"Bearer {case.token}"], [], "header")]
-    if B64TOKEN.fullmatch(case.token[:20_000]):
+    if B64TOKEN.fullmatch(case.token):
         carriers.append(([], [f"__session={case.token}"], "cookie"))
     for authorization, cookie, source in carriers:
         sent = timed(lambda a=authorization, c=cookie: credentials_from(a, c, settings), "reading")
