@@ -16,7 +16,7 @@ from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirem
 from flask_session_claims.core.policy import mark, mark_gate, marks_of
 
 from .plans import is_async
-from .visit import check
+from .visit import acheck, check
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -40,7 +40,7 @@ def guard(view: V, requirement: Requirement) -> V:
 
         @wraps(view)
         async def aguarded(request: Any, *args: Any, **kwargs: Any) -> Any:
-            check(request, requirement)
+            await acheck(request, requirement)
             return await view(request, *args, **kwargs)
 
         mark_gate(view, aguarded, requirement)

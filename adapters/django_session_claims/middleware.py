@@ -11,7 +11,6 @@ from typing import Any
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpResponse, HttpResponseBase
 
-from flask_session_claims.core.auth import signed_out
 from flask_session_claims.core.request import Exchange, response_headers
 from flask_session_claims.core.settings import VerifierSettings
 
@@ -61,7 +60,7 @@ class SessionClaimsMiddleware:
         reading = conf.async_reading()
         visit = begin(request, reading)
         if reading.gates.default_policy == "public":
-            visit.settled = signed_out()  # until a view is found that wants to know
+            visit.looks_away = True  # until a view is found that wants to know
         else:
             await reading.settle(visit)
         request.auth = AsyncDjangoAuth(visit)
@@ -76,8 +75,7 @@ class SessionClaimsMiddleware:
         plan = self._plan(view, visit)
         if plan is NOTHING_TO_DO:
             return None
-        if not plan.looked_at:
-            visit.settled = signed_out()
+        visit.looks_away = not plan.looked_at
         if plan.is_async:
             visit.outcome()  # found out here, where it may wait
             if type(request.auth) is DjangoAuth:
@@ -90,7 +88,8 @@ class SessionClaimsMiddleware:
     ) -> HttpResponse | None:
         visit: Visit = request._session_claims
         plan = self._plan(view, visit)
-        if plan.looked_at and visit.side.gates.default_policy == "public":
+        visit.looks_away = not plan.looked_at
+        if plan.looked_at and visit.settled is None:
             await conf.async_reading().settle(visit)
         if not plan.is_async and type(request.auth) is AsyncDjangoAuth:
             request.auth = DjangoAuth(visit)

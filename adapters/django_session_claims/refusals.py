@@ -43,10 +43,6 @@ class NotAllowed(Refused, PermissionDenied):
 class Preflight(Refused):
     """204: a CORS preflight, which never carries credentials; whoever grants it stands in front."""
 
-    def __init__(self) -> None:
-        headers = (("Cache-Control", "no-store"),)
-        super().__init__(Refusal(204, headers, b"", "preflight", "A preflight runs no view."))
-
 
 class IdentityUnavailable(Refused, UnavailableError):
     """503: it cannot be told now who is signed in."""
@@ -61,6 +57,8 @@ def refused(decision: Decision, facts: RequestFacts) -> Refused:
     refusal = refusal_of(decision, facts)
     if decision.act == "unavailable":
         return IdentityUnavailable(refusal, decision.retry_after)
+    if decision.act == "preflight":
+        return Preflight(refusal)
     return NotAllowed(refusal) if decision.act == "forbid" else NotSignedIn(refusal)
 
 

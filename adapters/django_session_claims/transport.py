@@ -34,9 +34,6 @@ class DjangoTransport:
             path = request.get("SCRIPT_NAME", "").rstrip("/") + request.get("PATH_INFO", "/")
             target = _target(path, request.get("QUERY_STRING", ""))
             return Wsgi.facts(request)._replace(target=target)
-        query = request.get("query_string", b"")
-        if isinstance(query, str):  # as Django's own test client has it
-            request = {**request, "query_string": query.encode("latin-1")}
         facts = Asgi.facts(request)
         if request.get("raw_path"):
             return facts

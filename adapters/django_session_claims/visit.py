@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask_session_claims.core.auth import Auth
+from flask_session_claims.core.auth import NOBODY, Auth
 from flask_session_claims.core.errors import ConfigurationError, UnavailableError
 from flask_session_claims.core.gate import ALLOW, Decision, Requirement, judge
 from flask_session_claims.core.request import AsyncRequestAuth, Exchange, RequestAuth
 from flask_session_claims.io.reading import AsyncReading, Reading
 
-from .refusals import Preflight, Refused, refused
+from . import conf
+from .refusals import Refused, refused
 from .transport import source_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def keep_uncached(request: Any) -> None:
 
 
 def _read(exchange: Exchange) -> Auth:
+    if exchange.looks_away:
+        return NOBODY
     keep_uncached(cast(Visit, exchange).page)
     outcome = exchange.settled
     if type(outcome) is Auth:
@@ -116,13 +119,17 @@ def refusal_for(request: Any, visit: Visit, requirement: Requirement) -> Refused
     """What stands against a request; noted as read."""
     keep_uncached(request)
     decision = judge(visit, requirement)
-    if decision is not ALLOW:
-        return refused(decision, visit.facts)
-    who = visit.settled
-    if requirement.signed_in and not (type(who) is Auth and who.is_authenticated):
-        # Function views get every method: allowed or not, a preflight must not run one.
-        return Preflight()
-    return None
+    return None if decision is ALLOW else refused(decision, visit.facts)
+
+
+async def acheck(request: Any, requirement: Requirement) -> None:
+    """Async form of `check`."""
+    visit = visit_of(request)
+    if visit.settled is None:  # a gate hidden from the middleware
+        await conf.async_reading().settle(visit)
+    refusal = refusal_for(request, visit, requirement)
+    if refusal is not None:
+        raise refusal
 
 
 def check(request: Any, requirement: Requirement) -> None:
@@ -131,6 +138,10 @@ def check(request: Any, requirement: Requirement) -> None:
     Raises:
         NotSignedIn, NotAllowed, IdentityUnavailable, Preflight: it does not.
     """
-    refusal = refusal_for(request, visit_of(request), requirement)
+    visit = visit_of(request)
+    if visit.settled is None and isinstance(visit.side, AsyncReading):
+        # A gate hidden from the middleware, in a sync view: it may wait here.
+        visit.side = conf.reading()
+    refusal = refusal_for(request, visit, requirement)
     if refusal is not None:
         raise refusal

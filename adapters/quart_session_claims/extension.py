@@ -6,7 +6,7 @@ Where the current one's `Auth` is, and why it is not looked for on `g`, is told 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from quart import Quart, current_app
@@ -105,15 +105,24 @@ class SessionClaims:
 
 
 def _install(app: Quart, reading: AsyncReading) -> None:
+    # First in and last out, so that every other hook sees our auth.
+    def first(functions: dict[Any, list[Any]], hook: Any) -> None:
+        functions.setdefault(None, []).insert(0, hook)
+
+    first(app.before_request_funcs, _beginning(REQUEST, app, reading))
+    first(app.before_websocket_funcs, _beginning(WEBSOCKET, app, reading))
+    first(app.after_request_funcs, _finishing(REQUEST, reading))
+    first(app.after_websocket_funcs, _finishing(WEBSOCKET, reading))
+    first(app.teardown_request_funcs, _ending(REQUEST))
+    first(app.teardown_websocket_funcs, _ending(WEBSOCKET))
+
+
+def _beginning(
+    kind: Kind, app: Quart, reading: AsyncReading
+) -> Callable[[], Awaitable[ResponseReturnValue | None]]:
     plans: dict[str, tuple[Any, Plan]] = {}  # by endpoint, as long as it has this view
 
-    async def begin_request() -> ResponseReturnValue | None:
-        return await begin(REQUEST)
-
-    async def begin_websocket() -> ResponseReturnValue | None:
-        return await begin(WEBSOCKET)
-
-    async def begin(kind: Kind) -> ResponseReturnValue | None:
+    async def begin() -> ResponseReturnValue | None:
         context = kind.find_context()
         connection = kind.connection_of(context)
         rule = connection.url_rule
@@ -140,8 +149,14 @@ def _install(app: Quart, reading: AsyncReading) -> None:
                 return refusal
         return None
 
+    return begin
+
+
+def _finishing(
+    kind: Kind, reading: AsyncReading
+) -> Callable[[ResponseTypes | None], Awaitable[ResponseTypes | None]]:
     async def finish(response: ResponseTypes | None) -> ResponseTypes | None:
-        place = of_context()
+        place = of_context(kind)
         # No response: the websocket was accepted.
         if place is not None and response is not None:
             exchange = place.exchange
@@ -149,20 +164,14 @@ def _install(app: Quart, reading: AsyncReading) -> None:
                 _apply_headers(exchange, reading.settings, response.headers)
         return response
 
-    async def end(error: BaseException | None) -> None:
-        leave()
+    return finish
 
-    # First in and last out, so that every other hook sees our auth.
-    hooks: list[tuple[dict[Any, list[Any]], Any]] = [
-        (app.before_request_funcs, begin_request),
-        (app.before_websocket_funcs, begin_websocket),
-        (app.after_request_funcs, finish),
-        (app.after_websocket_funcs, finish),
-        (app.teardown_request_funcs, end),
-        (app.teardown_websocket_funcs, end),
-    ]
-    for functions, hook in hooks:
-        functions.setdefault(None, []).insert(0, hook)
+
+def _ending(kind: Kind) -> Callable[[BaseException | None], Awaitable[None]]:
+    async def end(error: BaseException | None) -> None:
+        leave(kind)
+
+    return end
 
 
 def _apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Headers) -> None:

@@ -41,7 +41,7 @@ class Kind(NamedTuple):
 
 def _kind(name: str, is_current: Callable[[], bool]) -> Kind:
     # Quart 0.23 has one context; before, requests and websockets have theirs beside the app's.
-    proxy = getattr(quart.globals, f"{name}_ctx", quart.globals.app_ctx)
+    proxy: Any = getattr(quart.globals, f"{name}_ctx", quart.globals.app_ctx)
     return Kind(proxy._get_current_object, attrgetter(name), is_current)
 
 
@@ -77,9 +77,9 @@ def enter(kind: Kind, context: Any, exchange: Exchange) -> Place:
     return place
 
 
-def leave() -> None:
+def leave(kind: Kind) -> None:
     """Take ours off `g` at the end of a request, unless others still use it."""
-    place = of_context()
+    place = of_context(kind)
     if place is None:
         return  # the end of a copied context, while the request itself may go on
     own = place.g.__dict__
@@ -91,10 +91,12 @@ def leave() -> None:
     own.pop(_OPEN, None)
 
 
-def of_context() -> Place | None:
+def of_context(kind: Kind) -> Place | None:
     """The place of the very context that Quart calls a hook in; None if it was not begun."""
     place = _place.get()
-    return place if place is not None and place.kind.find_context() is place.context else None
+    if place is None or place.kind is not kind or kind.find_context() is not place.context:
+        return None
+    return place
 
 
 def at_hand() -> Place | None:

@@ -77,10 +77,11 @@ def plan_for(view: object, settings: GateSettings) -> Plan:
     marks, policy = marks_of(view), settings.default_policy
     if marks.pending:
         return Plan(True, marks.pending, marks.pending)
+    if policy == "required" and not marks.public:
+        # Gated ones too: another decorator, with copied marks, may answer before the gate.
+        return Plan(True, (SIGNED_IN,), (SIGNED_IN,))
     if marks.enforced:
         return Plan(True, (), ())
     if policy == "public":
         return Plan(False, (), ())
-    if policy == "required" and not marks.public:
-        return Plan(True, (SIGNED_IN,), (SIGNED_IN,))
     return Plan(True, (), (ANYBODY,))

@@ -2,7 +2,7 @@
 
 `g` may outlive a request (a pushed app context) and be shared by two (a request made inside a
 view), so only `g.auth` is there, assigned on every request and taken away at its end. What
-decides is kept with the request itself, in its environ.
+decides is kept on the request object itself.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from .cli import command_group
 from .refusals import refuse
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
     from flask.typing import ResponseReturnValue
     from flask.wrappers import Request, Response
     from werkzeug.datastructures import Headers
 
 EXTENSION: Final = "session_claims"
-_EXCHANGE: Final = "session_claims.exchange"
+_EXCHANGE: Final = "_session_claims"
 _UNSET: Final[Any] = object()
+_NO_PLAN: Final = (None, None)
 
 
 class SessionClaims:
@@ -137,24 +137,29 @@ class FlaskAuth(RequestAuth):
             refuse(decision, exchange.facts)
             raise
 
+    def is_of(self, exchange: Exchange) -> bool:
+        """Whether it reads that exchange."""
+        return self._exchange is exchange
+
 
 def _install(app: Flask, reading: Reading) -> None:
-    plans: dict[str, Plan] = {}  # by endpoint
+    views = app.view_functions
+    plans: dict[str, tuple[Any, Plan]] = {}  # by endpoint, as long as it has this view
 
     def begin_request() -> ResponseReturnValue | None:
         here = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # pyright: ignore
-        environ = here.environ
-        exchange = _begin(reading, environ)
+        exchange = getattr(here, _EXCHANGE, None) or _begin(reading, here)
         rule = here.url_rule
         if rule is None:
             return None
-        plan = plans.get(rule.endpoint)
-        if plan is None:
-            view = app.view_functions.get(rule.endpoint)
-            plan = plans[rule.endpoint] = plan_for(view, reading.gates)
+        view = views.get(rule.endpoint)
+        planned, plan = plans.get(rule.endpoint, _NO_PLAN)
+        if plan is None or planned is not view:
+            plan = plan_for(view, reading.gates)
+            plans[rule.endpoint] = view, plan
         exchange.looks_away = not plan.looked_at
         due = plan.due
-        if plan.due_for_fdi and Wsgi.is_fdi(environ):
+        if plan.due_for_fdi and Wsgi.is_fdi(here.environ):
             due = plan.due_for_fdi
         for requirement in due:
             refusal = check(requirement)
@@ -163,18 +168,20 @@ def _install(app: Flask, reading: Reading) -> None:
         return None
 
     def finish_response(response: Response) -> Response:
-        exchange = request.environ.get(_EXCHANGE)
+        exchange = getattr(request, _EXCHANGE, None)
         if exchange is None or not (exchange.was_read or exchange.effects):
             return response
         apply_headers(exchange, reading.settings, response.headers)
         return response
 
     def end_request(error: BaseException | None) -> None:
-        exchange = request.environ.pop(_EXCHANGE, None)
+        exchange = getattr(request, _EXCHANGE, None)
         here = g._get_current_object().__dict__  # pyright: ignore
         here.pop("auth", None)
-        if exchange is not None and exchange.outer is not None:
-            here["auth"] = exchange.outer
+        if exchange is not None:
+            exchange.is_over = True
+            if exchange.outer is not None and not exchange.outer.is_over:
+                here["auth"] = FlaskAuth(exchange.outer)
 
     # First in and last out, so that every other hook sees our auth.
     app.before_request_funcs.setdefault(None, []).insert(0, begin_request)
@@ -183,18 +190,20 @@ def _install(app: Flask, reading: Reading) -> None:
 
 
 class FlaskExchange(Exchange):
-    """An exchange that knows the `g.auth` of the request in whose view it was made."""
+    """An exchange that knows the one in whose view its request was made, if `g` is shared."""
 
-    outer: FlaskAuth | None = None
+    outer: FlaskExchange | None = None
+    is_over = False
 
 
-def _begin(reading: Reading, environ: WSGIEnvironment) -> Exchange:
-    environ[_EXCHANGE] = exchange = FlaskExchange(environ, reading)
-    here = g._get_current_object().__dict__  # pyright: ignore
-    before = here.get("auth")
-    if before is not None and before._exchange.request.get(_EXCHANGE) is before._exchange:
-        exchange.outer = before  # still under way: this request is made inside it
-    here["auth"] = FlaskAuth(exchange)
+def _begin(reading: Reading, here: Request) -> FlaskExchange:
+    exchange = FlaskExchange(here.environ, reading)
+    setattr(here, _EXCHANGE, exchange)
+    shared = g._get_current_object().__dict__  # pyright: ignore
+    before = shared.get("auth")
+    if before is not None:
+        exchange.outer = before._exchange
+    shared["auth"] = FlaskAuth(exchange)
     return exchange
 
 
@@ -207,10 +216,10 @@ def _state() -> Reading:
     return state
 
 
-def _exchange() -> Exchange:
+def _exchange() -> FlaskExchange:
     """The exchange of the request at hand, begun here if our hook has not run for it."""
-    environ = request.environ
-    return environ.get(_EXCHANGE) or _begin(_state(), environ)
+    exchange = getattr(request, _EXCHANGE, None)
+    return exchange or _begin(_state(), cast("Request", request._get_current_object()))  # type: ignore[attr-defined]  # pyright: ignore
 
 
 def check(requirement: Requirement) -> ResponseReturnValue | None:
@@ -241,15 +250,15 @@ def get_auth(default: Any = _UNSET) -> Auth:
             " (get_auth() inside the request), in a test use the client of"
             " flask_session_claims.testing, or get_auth(default=None)."
         )
-    _exchange()
-    return cast(RequestAuth, g.auth).value
+    return FlaskAuth(_exchange()).value
 
 
 def _current() -> RequestAuth:
     if not has_request_context():
         get_auth()
-    _exchange()
-    return cast(RequestAuth, g.auth)
+    exchange = _exchange()
+    bound = getattr(g, "auth", None)
+    return bound if type(bound) is FlaskAuth and bound.is_of(exchange) else FlaskAuth(exchange)
 
 
 #: The `RequestAuth` of the request at hand: what `g.auth` is.

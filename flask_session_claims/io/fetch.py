@@ -15,6 +15,7 @@ import ssl
 import threading
 import time
 import zlib
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -105,8 +106,8 @@ class KeyFlight:
     def _fly(self, request: KeyRequest) -> None:
         guard = threading.Timer(request.timeout, self._line.cut)
         guard.daemon = True
-        guard.start()
         try:
+            guard.start()
             self._document = _get(request, self._line, self._deadline)
         except _Problem as problem:
             self._problem = str(problem)
@@ -202,7 +203,7 @@ def _get(request: KeyRequest, line: _Line, deadline: float) -> KeyDocument:
                 if response.status_code != 200:
                     raise _Problem(f"answered {response.status_code}")
                 body = _read(response, deadline)
-                return KeyDocument(body, _lifetime(response.headers.get("Cache-Control", "")))
+                return KeyDocument(body, _lifetime(response.headers))
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _Problem(f"could not be reached ({type(error).__name__})") from None
 
@@ -235,9 +236,13 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     return body
 
 
-def _lifetime(cache_control: str) -> float | None:
-    """Seconds the answer may be kept (RFC 9111 §5.2.2); None where it does not say."""
+def _lifetime(headers: Mapping[str, str]) -> float | None:
+    """Seconds the answer may still be kept (RFC 9111 §4.2, §5.1); None where it does not say."""
+    cache_control, age = headers.get("Cache-Control", ""), headers.get("Age", "")
     if re.search(r"(?:^|[\s,])no-(?:store|cache)(?=$|[\s,=])", cache_control, re.I):
         return 0.0
     match = _MAX_AGE.search(cache_control)
-    return float(match[1]) if match else None
+    if match is None:
+        return None
+    spent = int(age) if age.isascii() and age.isdigit() and len(age) < 10 else 0
+    return float(max(0, int(match[1]) - spent))

@@ -102,7 +102,7 @@ def test_an_app_that_is_handed_the_request_of_another_keeps_to_itself(app, alice
     @app.get("/outer")
     def outer() -> dict[str, Any]:
         before = g.auth.user_id
-        reason = Response.from_app(inner, request.environ).text
+        reason = Response.from_app(inner, request.environ).get_data(as_text=True)
         return {"seen": [before, reason, get_auth().user_id, g.auth.user_id]}
 
     reply = app.test_client().get("/outer", headers=alice)
@@ -143,14 +143,15 @@ def test_the_context_that_a_client_keeps_open_still_has_auth(app, alice):
         assert current_auth.user_id is None
 
 
-@pytest.mark.parametrize("place", ["g", "proxy"])
-def test_auth_can_be_read_while_a_response_is_streamed(app, alice, place):
+def test_auth_can_be_read_while_a_response_is_streamed(app, alice):
+    """By `current_auth`: Flask 3.1 ends the request, and with it `g.auth`, before it streams."""
+
     @app.get("/stream")
     def stream() -> Any:
         @stream_with_context
         def parts() -> Any:
             yield "for "
-            yield g.auth.user_id if place == "g" else current_auth.user_id
+            yield current_auth.user_id
 
         return parts()
 
