@@ -30,7 +30,8 @@ PAGE = """
  main { background: #fff; border-radius: 12px; padding: 1.5rem 2rem; box-shadow: 0 1px 4px #0002 }
  h1 { font-size: 1.5rem; margin: 0 0 .25rem } p.note { color: #697386; margin-top: 0 }
  td { padding: .2rem 1rem .2rem 0; vertical-align: top; font-size: .95rem }
- td:first-child { color: #697386 } code { background: #eef1f5; border-radius: 4px; padding: 0 .3rem }
+ td:first-child { color: #697386 }
+ code { background: #eef1f5; border-radius: 4px; padding: 0 .3rem }
  a.button { display: inline-block; margin: 1rem .5rem 0 0; padding: .4rem .9rem; border-radius: 8px;
             background: #3b5bdb; color: #fff; text-decoration: none }
  a.plain { background: #e7eaf0; color: #1c2430 }

@@ -72,7 +72,8 @@ def _read(exchange: Exchange) -> Auth:
     if type(outcome) is Auth:
         exchange.was_read = True
         return outcome
-    outcome = exchange.looked_at()
+    exchange.was_read = True
+    outcome = exchange.outcome()
     if isinstance(outcome, UnavailableError):
         decision = Decision("unavailable", outcome.code, retry_after=outcome.retry_after)
         raise refused(decision, exchange.facts) from outcome

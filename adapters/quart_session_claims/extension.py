@@ -17,8 +17,8 @@ from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.freshness import Freshness
 from flask_session_claims.core.gate import ALLOW, Requirement, judge
 from flask_session_claims.core.policy import Plan, plan_for
-from flask_session_claims.core.request import Exchange, response_headers
-from flask_session_claims.core.settings import VerifierSettings
+from flask_session_claims.core.request import Exchange
+from flask_session_claims.io.headers import apply_headers
 from flask_session_claims.io.reading import AsyncReading, announce, settings_from
 from flask_session_claims.io.signals import aemit, token_rejected
 from flask_session_claims.io.transports import Asgi
@@ -38,7 +38,6 @@ from .refusals import refuse
 
 if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue, ResponseTypes
-    from werkzeug.datastructures import Headers
 
 EXTENSION: Final = "session_claims"
 _UNSET: Final[Any] = object()
@@ -161,7 +160,7 @@ def _finishing(
         if place is not None and response is not None:
             exchange = place.exchange
             if exchange.was_read or exchange.effects:
-                _apply_headers(exchange, reading.settings, response.headers)
+                apply_headers(exchange, reading.settings, response.headers)
         return response
 
     return finish
@@ -172,24 +171,6 @@ def _ending(kind: Kind) -> Callable[[BaseException | None], Awaitable[None]]:
         leave(kind)
 
     return end
-
-
-def _apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Headers) -> None:
-    vary = cache_control = None
-    for name, value in headers:  # once through: a failing look-up costs Werkzeug an exception
-        lower = name.lower()
-        if lower == "vary":
-            vary = value if vary is None else f"{vary}, {value}"
-        elif lower == "cache-control":
-            cache_control = value
-    replace, add = response_headers(exchange, settings, vary, cache_control)
-    for name, value in replace:
-        if vary is None and cache_control is None:
-            headers.add(name, value)
-        else:
-            headers[name] = value
-    for name, value in add:
-        headers.add(name, value)
 
 
 def _judge(exchange: Exchange, requirement: Requirement) -> ResponseReturnValue | None:

@@ -7,8 +7,8 @@ once present, decides; several that disagree are refused (RFC 6750 §2, RFC 6265
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, cast
 
 from . import clerk
 from .auth import Source
@@ -35,6 +35,8 @@ class Credentials(NamedTuple):
 
 
 NONE: Final = Credentials()
+# Skips a Python-level constructor on the path of every request.
+_new = cast("Callable[[type[Credentials], tuple[Any, ...]], Credentials]", tuple.__new__)  # pyright: ignore
 
 
 def credentials_from(
@@ -60,7 +62,7 @@ def credentials_from(
             return NONE
         if isinstance(value, Conflict):
             return Credentials(problem="token-invalid", source="cookie")
-        return Credentials(value, "cookie")
+        return _new(Credentials, (value, "cookie", None, None))
     return NONE
 
 
@@ -72,7 +74,7 @@ def _from_header(fields: Sequence[str]) -> Credentials | None:
         # Whatever follows is the token; what no token can be, the verifier refuses.
         token = value[7:].lstrip(" ")
         if token:
-            return Credentials(token, "header")
+            return _new(Credentials, (token, "header", None, None))
     # Two fields may come joined by a comma; a bearer among them still decides.
     if _SCHEME.match(value) or _HIDDEN_BEARER.search(value):
         return Credentials(problem="token-invalid", source="header")

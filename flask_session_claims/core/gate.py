@@ -114,7 +114,10 @@ def make_requirement(
 
 def judge(exchange: Exchange, requirement: Requirement) -> Decision:
     """`decide` for the exchange at hand, noted as read; the facts are made only if needed."""
-    outcome = exchange.looked_at()
+    outcome = exchange.settled
+    if outcome is None:
+        outcome = exchange.outcome()
+    exchange.looks_away, exchange.was_read = False, True
     if requirement is SIGNED_IN and type(outcome) is Auth and outcome.is_authenticated:
         return ALLOW
     return decide(exchange.facts, outcome, requirement, exchange.side.gates)

@@ -52,6 +52,10 @@ class KeySource(Protocol):
         """The keys at hand for a token; none where the outside must be asked first."""
         ...
 
+    def is_vain(self, kid: str | None, algorithm: str) -> bool:
+        """Whether it is certain at once that `find` would find nothing."""
+        ...
+
     def attend(self) -> Flow[None]:
         """Do what is due. Never waits."""
         ...
@@ -74,7 +78,11 @@ class GivenKeys:
     def trusts(self, key: Key) -> bool:
         return self._keys.holds(key)
 
-    holds = trusts
+    def holds(self, key: Key) -> bool:
+        return self._keys.holds(key)
+
+    def is_vain(self, kid: str | None, algorithm: str) -> bool:
+        return not self._keys.candidates(kid, algorithm)
 
     def known(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         return self._keys.candidates(kid, algorithm)
@@ -163,6 +171,14 @@ class FetchedKeys:
         if keys is None or self._monotonic() >= self._attend_at:
             return ()
         return keys.candidates(kid, algorithm)
+
+    def is_vain(self, kid: str | None, algorithm: str) -> bool:
+        # A flood of unknown kids ends here: no lock, no flow.
+        keys, now = self._keys, self._monotonic()
+        if keys is None or now >= self._attend_at:
+            return False
+        pausing = now < max(self._misses.until, self._failures.until)
+        return pausing and not keys.candidates(kid, algorithm)
 
     def state(self) -> dict[str, Any]:
         """How the keys stand, for people: count, seconds to refresh and expiry."""

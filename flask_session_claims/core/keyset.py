@@ -32,21 +32,20 @@ MAX_KEYS: Final = 64
 class KeySet:
     """Immutable; `candidates` says which keys may verify a token."""
 
-    __slots__ = ("_anonymous", "_named", "keys")
+    __slots__ = ("_anonymous", "_named", "holds", "keys")
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self.keys = tuple(keys)
         self._named = {key.kid: key for key in self.keys if key.kid is not None}
         self._anonymous = tuple(key for key in self.keys if key.kid is None)
+        #: Whether a key is one of these very objects; asked on every request.
+        self.holds = frozenset(self.keys).__contains__
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def __repr__(self) -> str:
         return f"<KeySet of {len(self.keys)}>"
-
-    def holds(self, key: Key) -> bool:
-        return self._named.get(key.kid) is key if key.kid is not None else key in self._anonymous
 
     def candidates(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         """The keys to try; none means that the kid is unknown.

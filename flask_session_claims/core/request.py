@@ -83,13 +83,11 @@ def is_cross_site(facts: RequestFacts, origins: tuple[str, ...] | None) -> bool:
 
 
 def admit(exchange: Exchange, auth: Auth, settings: VerifierSettings) -> Auth:
-    """`auth`, unless its cookie must not speak for this request: then nobody is signed in."""
-    if (
-        auth.source == "cookie"
-        and auth.is_authenticated
-        and exchange.side.transport.acts(exchange.request)
-        and is_cross_site(exchange.facts, settings.origins)
-    ):
+    """`auth`, unless its cookie must not speak for this request: then nobody is signed in.
+
+    For requests that may change something.
+    """
+    if auth.source == "cookie" and is_cross_site(exchange.facts, settings.origins):
         return signed_out("request-origin-refused", source="cookie")
     return auth
 
@@ -222,12 +220,6 @@ class Exchange:
         if isinstance(outcome, UnavailableError):
             raise outcome
         return outcome
-
-    def looked_at(self) -> Auth | UnavailableError:
-        """The outcome, for a gate: noted as read, nothing raised."""
-        self.looks_away = False
-        self.was_read = True
-        return self.outcome()
 
     def queue(self) -> Effects:
         """The effects of this exchange, to add to."""

@@ -70,6 +70,7 @@ class VerifierFlows:
         self._clock = clock
         self._freshness: Freshness = freshness or AlwaysFresh()
         self._standing = self._freshness.check
+        self._always_fresh = isinstance(self._freshness, AlwaysFresh)
         self._check_claims = claim_check(settings)
         self._headers: dict[bytes, Header] = {}
         self._leeway = settings.leeway
@@ -91,12 +92,14 @@ class VerifierFlows:
             now, leeway = self._clock(), self._leeway
             if entry.exp // 1 <= now - leeway or entry.starts > now + leeway:
                 check_times(entry.claims, now, leeway)
-            if self._standing(entry.claims) is _FRESH:
+            if self._always_fresh:
                 return entry
         else:
             parts, header = self._read(token)
             keys = self.keys.known(header.kid, header.algorithm)
             if not keys:
+                if self.keys.is_vain(header.kid, header.algorithm):
+                    raise TokenError("jwk-kid-mismatch")
                 return None
             entry = self._judge(parts, header, keys, key)
         return entry if self._stands(entry.claims) else None

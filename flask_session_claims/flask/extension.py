@@ -20,8 +20,8 @@ from ..core.errors import ConfigurationError, UnavailableError
 from ..core.freshness import Freshness
 from ..core.gate import ALLOW, Decision, Requirement, judge
 from ..core.policy import Plan, plan_for
-from ..core.request import Exchange, RequestAuth, response_headers
-from ..core.settings import VerifierSettings
+from ..core.request import Exchange, RequestAuth
+from ..io.headers import apply_headers
 from ..io.reading import Reading, announce, settings_from
 from ..io.signals import emit, token_rejected
 from ..io.transports import Wsgi
@@ -31,7 +31,6 @@ from .refusals import refuse
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from flask.wrappers import Request, Response
-    from werkzeug.datastructures import Headers
 
 EXTENSION: Final = "session_claims"
 _EXCHANGE: Final = "_session_claims"
@@ -99,25 +98,6 @@ class SessionClaims:
         announce(settings)
 
 
-def apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Headers) -> None:
-    """What the exchange asks of a response, in Werkzeug's headers."""
-    vary = cache_control = None
-    for name, value in headers:  # once through: a failing look-up costs Werkzeug an exception
-        lower = name.lower()
-        if lower == "vary":
-            vary = value if vary is None else f"{vary}, {value}"
-        elif lower == "cache-control":
-            cache_control = value
-    replace, add = response_headers(exchange, settings, vary, cache_control)
-    for name, value in replace:
-        if vary is None and cache_control is None:
-            headers.add(name, value)
-        else:
-            headers[name] = value
-    for name, value in add:
-        headers.add(name, value)
-
-
 class FlaskAuth(RequestAuth):
     """A `RequestAuth` for which "it cannot be told" is Flask's 503."""
 
@@ -148,7 +128,7 @@ def _install(app: Flask, reading: Reading) -> None:
 
     def begin_request() -> ResponseReturnValue | None:
         here = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # pyright: ignore
-        exchange = getattr(here, _EXCHANGE, None) or _begin(reading, here)
+        exchange = here.__dict__.get(_EXCHANGE) or _begin(reading, here)
         rule = here.url_rule
         if rule is None:
             return None

@@ -91,7 +91,9 @@ class Reading:
         """
         settings = self.settings
         credentials = credentials_from(*self.transport.fields(exchange.request), settings)
-        auth = admit(exchange, self.verifier.authenticate(credentials), settings)
+        auth = self.verifier.authenticate(credentials)
+        if auth.is_authenticated and self.transport.acts(exchange.request):
+            auth = admit(exchange, auth, settings)
         if auth.is_authenticated:
             exchange.token = credentials.token or self.verifier.flows.token_of(credentials)
         elif auth.source is not None:
@@ -138,7 +140,9 @@ class AsyncReading:
         """Async form of `Reading.now`."""
         settings = self.settings
         credentials = credentials_from(*self.transport.fields(exchange.request), settings)
-        auth = admit(exchange, await self.verifier.authenticate(credentials), settings)
+        auth = await self.verifier.authenticate(credentials)
+        if auth.is_authenticated and self.transport.acts(exchange.request):
+            auth = admit(exchange, auth, settings)
         if auth.is_authenticated:
             exchange.token = credentials.token or self.verifier.flows.token_of(credentials)
         elif auth.source is not None:

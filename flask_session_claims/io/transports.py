@@ -96,7 +96,7 @@ class Asgi:
         peer = request.get("client")
         return RequestFacts(
             "GET" if websocket else request["method"],
-            request.get("scheme") or ("ws" if websocket else "http"),
+            _scheme(request, websocket=websocket),
             (path or _path(request.get("path", "/").encode())) + (f"?{query}" if query else ""),
             peer[0] if peer else None,
             get("origin"),
@@ -110,6 +110,13 @@ class Asgi:
             get("rid"),
             get("st-auth-mode"),
         )
+
+
+def _scheme(request: dict[str, Any], *, websocket: bool) -> str:
+    stated: str = request.get("scheme") or ("ws" if websocket else "http")
+    if websocket and stated not in ("ws", "wss"):  # a proxy header may have made it https
+        return "wss" if stated == "https" else "ws"
+    return stated
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -1,0 +1,37 @@
+"""What an exchange asks of a response, put into headers shaped like Werkzeug's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from ..core.request import Exchange, response_headers
+from ..core.settings import VerifierSettings
+
+
+class MutableHeaders(Protocol):
+    """A multi-valued header map: pairs when iterated, `add` beside, `[]=` instead."""
+
+    def __iter__(self) -> Iterator[tuple[str, str]]: ...
+    def __setitem__(self, key: str, value: str, /) -> None: ...
+    def add(self, key: str, value: str, /) -> Any: ...
+
+
+def apply_headers(exchange: Exchange, settings: VerifierSettings, headers: MutableHeaders) -> None:
+    """What the exchange asks of a response, in Werkzeug's headers."""
+    vary = cache_control = None
+    for name, value in headers:  # once through: a failing look-up costs Werkzeug an exception
+        lower = name.lower()
+        if lower == "vary":
+            vary = value if vary is None else f"{vary}, {value}"
+        elif lower == "cache-control":
+            cache_control = value
+    replace, add = response_headers(exchange, settings, vary, cache_control)
+    plain = vary is None and cache_control is None
+    for name, value in replace:
+        if plain:
+            headers.add(name, value)
+        else:
+            headers[name] = value
+    for name, value in add:
+        headers.add(name, value)
