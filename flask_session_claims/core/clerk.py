@@ -104,7 +104,7 @@ def choose(cookies: CookieChoice, instance: Instance, now: float) -> str | None:
         return plain
     if suffixed_out and not plain_out:
         return plain
-    expired = _number(suffixed_claims, "exp") <= now
+    expired = suffixed is not None and _number(suffixed_claims, "exp") <= now
     if not instance.production and not suffixed_out and plain_out and expired:
         return plain
     if suffixed is not None and cookies.suffixed_uat is None:

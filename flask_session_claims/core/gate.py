@@ -236,7 +236,9 @@ def prefers_html(accept: str | None) -> bool:
 
 def sign_in_location(sign_in_url: str, parameter: str, target: str) -> str:
     """The sign-in address, told where to come back to; only ever a path of this site."""
-    back = target if target.startswith("/") and target[1:2] not in ("/", "\\") else "/"
+    # Browsers drop tabs and line ends from an address, and take a backslash for a slash.
+    odd = any(char <= " " or char in "\\\x7f" for char in target)
+    back = target if target.startswith("/") and target[1:2] != "/" and not odd else "/"
     joint = "&" if urlsplit(sign_in_url).query else "?"
     head, hash_, fragment = sign_in_url.partition("#")
     return f"{head}{joint}{quote(parameter)}={quote(back, safe='')}{hash_}{fragment}"

@@ -184,8 +184,10 @@ def verify_jws(compact: str, key_or_set: object, algorithms: Sequence[str]) -> b
         TokenError: the text, its header or its signature is not good.
         ConfigurationError: the keys or algorithms are not.
     """
-    allowed = {normal_algorithm(name) for name in algorithms}
-    if isinstance(algorithms, str) or not allowed or not allowed <= set(ALGORITHMS):
+    listed = list[Any]() if isinstance(algorithms, str) else list[Any](algorithms or ())
+    known = all(isinstance(name, str) and normal_algorithm(name) in ALGORITHMS for name in listed)
+    allowed = {normal_algorithm(name) for name in listed} if known else set[str]()
+    if not allowed:
         raise ConfigurationError(
             f"algorithms: got {algorithms!r}; give a list of {', '.join(ALGORITHMS)}."
         )

@@ -301,7 +301,7 @@ class RequestAuth:
     def __repr__(self) -> str:
         # Looking at it (a debugger, a log) must neither verify nor count as reading.
         outcome = self._exchange.settled
-        return f"<RequestAuth {'unresolved' if outcome is None else outcome!r}>"
+        return f"<RequestAuth {'unresolved' if outcome is None else repr(outcome)}>"
 
     def __reduce__(self) -> Any:
         return _same, (self.value,)

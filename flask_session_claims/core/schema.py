@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
@@ -20,6 +21,7 @@ from .errors import ConfigurationError
 G = TypeVar("G", bound="SettingsGroup")
 
 PREFIX: Final = "SESSION_CLAIMS_"
+_USERINFO: Final = re.compile(r"//[^/@]*@")
 
 
 class Fault(Exception):
@@ -55,7 +57,7 @@ def setting(
 
 def show(value: object) -> str:
     """A value as a message may quote it."""
-    shown = repr(value)
+    shown = _USERINFO.sub("//…@", repr(value))
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
@@ -275,7 +277,7 @@ class SettingsGroup:
         Raises:
             ConfigurationError: naming the key, what it got and what to write.
         """
-        _refuse_unknown(mapping, prefix, (cls, *cls.companions, *also))
+        _refuse_unknown(mapping, prefix, (*also, cls, *cls.companions))
         return _read_group(cls, mapping, prefix, fallbacks)
 
 
@@ -290,8 +292,12 @@ def _refuse_unknown(
     known = [prefix + e.name.upper() for group in groups for e in setting_fields(group)]
     for key in mapping:
         if key.startswith(prefix) and key not in known:
-            close = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0.6)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+            names = [name.removeprefix(prefix) for name in known]
+            rest = key.removeprefix(prefix).upper()
+            close = difflib.get_close_matches(rest, names, n=1, cutoff=0.6)
+            hint = (
+                f"did you mean {prefix}{close[0]}?" if close else f"known are {', '.join(known)}."
+            )
             raise ConfigurationError(f"{key}: there is no such setting; {hint}")
 
 

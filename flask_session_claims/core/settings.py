@@ -124,6 +124,7 @@ class VerifierSettings(SettingsGroup):
         None,
         "Clerk's pk_… key: gives issuer, key set and cookie suffix.",
         fallback="CLERK_PUBLISHABLE_KEY",
+        secret=True,  # it is not, but a secret key is easily put here
     )
     clerk_secret_key: str | None = setting(
         TEXT,
@@ -218,15 +219,20 @@ class VerifierSettings(SettingsGroup):
             )
 
     def _instance(self) -> clerk.Instance | None:
+        instance: clerk.Instance | None = None
         if self.clerk_publishable_key is not None:
             try:
-                return clerk.instance_of(self.clerk_publishable_key)
+                instance = clerk.instance_of(self.clerk_publishable_key)
             except ValueError as fault:
-                self.refuse("clerk_publishable_key", f"{fault}; copy it from Clerk's dashboard.")
+                problem = f"{fault}; copy it from Clerk's dashboard."
+            else:
+                problem = ""
+            if problem:
+                self.refuse("clerk_publishable_key", problem)
         secret = self.clerk_secret_key
         if secret is not None and not secret.startswith("sk_"):
             self.refuse("clerk_secret_key", "it must begin with sk_; the value is not shown here.")
-        return None
+        return instance
 
     def _issuer(self, instance: clerk.Instance | None) -> str:
         if self.issuer == "self":
@@ -289,11 +295,14 @@ class VerifierSettings(SettingsGroup):
         parts = urlsplit(address)
         if parts.scheme != "https":
             if not is_loopback(parts.hostname or ""):
-                self.refuse(name, f"got {show(address)}; key sets are fetched over https:// only.")
+                self.refuse(
+                    name,
+                    f"got {show(getattr(self, name))}; key sets are fetched over https:// only.",
+                )
             if not self.allow_loopback_http:
                 self.refuse(
                     name,
-                    f"got {show(address)}; write an https:// address, or in development set"
+                    f"got {show(getattr(self, name))}; write an https:// address, or in development set"
                     f" {self.label('allow_loopback_http')} = True for http on this machine.",
                 )
         return KeyRequest(address, self.jwks_timeout, bearer)

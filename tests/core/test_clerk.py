@@ -70,7 +70,7 @@ BAD_KEYS = {
 
 @pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS.keys())
 def test_bad_publishable_keys(key: str) -> None:
-    with pytest.raises(ValueError, match="must begin|not base64|names no host") as caught:
+    with pytest.raises(ValueError, match=r"must begin|not base64|names no host") as caught:
         instance_of(key)
     assert not key or key not in str(caught.value)
 
@@ -121,6 +121,8 @@ PICKS = [
     Pick("6-development-suffixed-expired", OLD, ENDED, "0", "1", OLD, TEST),
     Pick("6-production-suffixed-expired", OLD, ENDED, "0", "1", ENDED, LIVE),
     Pick("6-development-suffixed-alive", OLD, NEW_SUFFIXED, "0", "1", NEW_SUFFIXED, TEST),
+    # A token that is not there has not expired.
+    Pick("6-development-no-suffixed-token", OLD, None, "0", "1", None, TEST),
     Pick("6-development-suffixed-out", OLD, ENDED, "0", "0", ENDED, TEST),
     Pick("7-suffixed-without-uat", OLD, NEW_SUFFIXED, "1", None, OLD),
     Pick("8-else-suffixed", None, NEW_SUFFIXED, None, "1", NEW_SUFFIXED),

@@ -118,7 +118,7 @@ def test_statements_do_not_change_them_either():
 @pytest.mark.parametrize("value", [parse_object(TEXT), freeze(PLAIN)], ids=["parsed", "frozen"])
 def test_they_are_like_plain_ones(value):
     assert value == PLAIN
-    assert PLAIN == value
+    assert value == PLAIN
     assert isinstance(value, dict)
     assert isinstance(value["list"], list)
     assert list(value) == list(PLAIN)

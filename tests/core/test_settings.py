@@ -282,6 +282,14 @@ ROWS = [
         (SECRET,),
     ),
     Row(
+        "clerk-swapped-with-line-end",
+        {"CLERK_PUBLISHABLE_KEY": SECRET + "\n", "CLERK_SECRET_KEY": PK_LIVE + "\n"},
+        "CLERK_PUBLISHABLE_KEY",
+        "got ",
+        "write a string",
+        (SECRET,),
+    ),
+    Row(
         "clerk-secret-control-character",
         {"ISSUER": ISSUER, "CLERK_SECRET_KEY": SECRET + "\n"},
         "CLERK_SECRET_KEY",
