@@ -302,7 +302,7 @@ class VerifierSettings(SettingsGroup):
             if not self.allow_loopback_http:
                 self.refuse(
                     name,
-                    f"got {show(getattr(self, name))}; write an https:// address, or in development set"
-                    f" {self.label('allow_loopback_http')} = True for http on this machine.",
+                    f"got {show(getattr(self, name))}; write an https:// address, or in development"
+                    f" set {self.label('allow_loopback_http')} = True for http on this machine.",
                 )
         return KeyRequest(address, self.jwks_timeout, bearer)

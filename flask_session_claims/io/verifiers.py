@@ -124,6 +124,14 @@ class AsyncVerifier:
         """Async form of `Verifier.flows`: the same logic."""
         return self._flows
 
+    async def try_keys(self) -> str | None:
+        """Async form of `Verifier.try_keys`."""
+        try:
+            await self._run(self._flows.keys.find(None, "RS256"))
+        except UnavailableError as error:
+            return error.message
+        return None
+
     async def verify(self, token: str) -> Mapping[str, Any]:
         """Async form of `Verifier.verify`."""
         flows = self._flows
