@@ -57,7 +57,7 @@ class RequestFacts(NamedTuple):
 # --- cross-site policy --------------------------------------------------------------------
 
 
-def is_cross_site(facts: RequestFacts, origins: tuple[str, ...] | None) -> bool:
+def is_cross_site(facts: RequestFacts, origins: Sequence[str] | None) -> bool:
     """Whether a cookie must not speak for this request (CSRF).
 
     Unsafe methods need Fetch Metadata or Origin to agree with the configured origins, and a

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
@@ -139,13 +139,13 @@ class VerifierSettings(SettingsGroup):
         "Address of Clerk's Backend API.",
         fallback="CLERK_API_URL",
     )
-    authorized_parties: tuple[str, ...] | None = setting(
+    authorized_parties: Sequence[str] | None = setting(
         Rule("list of parties", _parties, json_list),
         None,
         "What azp may be; unset: ORIGINS; neither: azp is not checked.",
     )
     allow_missing_azp: bool = setting(FLAG, False, "Take tokens without azp all the same.")
-    audience: tuple[str, ...] | None = setting(
+    audience: str | Sequence[str] | None = setting(
         Rule("audience or list", _audience, lambda v: to_text(json_list(v))),
         None,
         "What aud must contain, one of them; unset: aud is not checked.",
@@ -154,7 +154,7 @@ class VerifierSettings(SettingsGroup):
     token_use: str = setting(
         choice("session", "access"), "session", 'Session tokens, or "access": RFC 9068 at+jwt.'
     )
-    algorithms: tuple[str, ...] = setting(
+    algorithms: Sequence[str] = setting(
         some_of(*ALGORITHMS), ALGORITHMS, "Signature algorithms that are taken."
     )
     leeway: float = setting(number(0, 60, "seconds"), 5, "Clock difference allowed, in seconds.")
@@ -164,7 +164,7 @@ class VerifierSettings(SettingsGroup):
     cookie_name: str = setting(
         Rule("cookie name", _cookie_name), clerk.SESSION_COOKIE, "Cookie that carries the token."
     )
-    token_sources: tuple[str, ...] = setting(
+    token_sources: Sequence[str] = setting(
         some_of("header", "cookie"), ("header", "cookie"), "Where a token may come from."
     )
     accept_pending: bool = setting(FLAG, False, "Treat sessions with tasks left as signed in.")
@@ -183,7 +183,7 @@ class VerifierSettings(SettingsGroup):
     allow_loopback_http: bool = setting(
         FLAG, False, "Development: allow http:// for a key set on this machine."
     )
-    origins: tuple[str, ...] | None = setting(
+    origins: Sequence[str] | None = setting(
         ORIGINS, None, "Origins of your pages: for cross-site checks, azp and redirects."
     )
 
