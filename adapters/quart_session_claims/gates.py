@@ -18,8 +18,8 @@ from quart import current_app
 
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
-from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirement
-from flask_session_claims.core.policy import mark, mark_gate, marks_of
+from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirement, must_ask
+from flask_session_claims.core.policy import mark_gate, mark_public
 
 from .extension import check
 from .place import current_kind
@@ -145,18 +145,10 @@ def claims_required(
         claims=claims,
         predicate=predicate,
     )
-    if not requirement.asks_has and claims is None and predicate is None:
-        raise ConfigurationError(
-            "claims_required names nothing to require; name a role, permission, feature, plan,"
-            " reverification, claims or predicate, or use login_required."
-        )
-    return Gate(requirement)
+    return Gate(must_ask(requirement))
 
 
 def public(view: V) -> V:
     """Exempt a view from the default policy "required"; its auth is read if it reads it."""
-    marks = marks_of(view)
-    if marks.enforced or marks.pending:
-        raise ConfigurationError("a view cannot be public and guarded; keep one of the two.")
-    mark(view, marks._replace(public=True))
+    mark_public(view)
     return view

@@ -112,6 +112,20 @@ def make_requirement(
     )
 
 
+def must_ask(requirement: Requirement) -> Requirement:
+    """The requirement, if it asks for more than a sign-in.
+
+    Raises:
+        ConfigurationError: it does not, so something was forgotten.
+    """
+    if not requirement.asks_has and requirement.claims is None and requirement.predicate is None:
+        raise ConfigurationError(
+            "claims_required names nothing to require; name a role, permission, feature, plan,"
+            " reverification, claims or predicate, or use login_required."
+        )
+    return requirement
+
+
 def judge(exchange: Exchange, requirement: Requirement) -> Decision:
     """`decide` for the exchange at hand, noted as read; the facts are made only if needed."""
     outcome = exchange.settled

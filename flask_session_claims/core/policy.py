@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from .errors import ConfigurationError
 from .gate import ANYBODY, SIGNED_IN, Requirement
 from .settings import GateSettings
 
@@ -59,6 +60,18 @@ def mark_gate(
         if marks.owner is not inner:
             return
         inner = inner.__wrapped__
+
+
+def mark_public(view: Callable[..., Any]) -> None:
+    """Exempt a view from the default policy "required".
+
+    Raises:
+        ConfigurationError: a gate guards it already.
+    """
+    marks = marks_of(view)
+    if marks.enforced or marks.pending:
+        raise ConfigurationError("a view cannot be public and guarded; keep one of the two.")
+    mark(view, marks._replace(public=True))
 
 
 class Plan(NamedTuple):
