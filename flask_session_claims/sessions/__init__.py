@@ -1,0 +1,1 @@
+"""The issuer: sessions, their tokens and their keys. See README.md beside this file."""

@@ -1,0 +1,66 @@
+"""Where records are kept: in memory, or in an SQLite file. Each store is one class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ..core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ..sessions.records import RecordStore
+
+_ALLOWED: Final = (
+    'write "sqlite:///session_claims.db" (sqlite:////… for an absolute path), or "memory:" for'
+    " tests."
+)
+
+
+def open_store(url: str, *, folder: Path | None = None, make_folder: bool = False) -> RecordStore:
+    """The store that a URL names; nothing is opened or written yet.
+
+    Args:
+        folder: what a relative path is relative to; default: the current folder.
+        make_folder: make the folder of the file when the store is first written to.
+
+    Raises:
+        ConfigurationError: it names no store, or the file can never work where it is.
+    """
+    scheme, colon, rest = url.partition(":")
+    if url == "memory:":
+        from .memory import MemoryStore
+
+        return MemoryStore()
+    if scheme != "sqlite" or not colon:
+        raise ConfigurationError(
+            f"{shown(url)!r} names no kind of store that is known; {_ALLOWED}",
+            code="store-url-invalid",
+        )
+    name = unquote(rest.removeprefix("///"))
+    if not rest.startswith("///") or not name or name == ":memory:" or "\0" in name:
+        raise ConfigurationError(
+            f"{shown(url)!r} names no file; {_ALLOWED}", code="store-url-invalid"
+        )
+    if "?" in rest or "#" in rest:
+        raise ConfigurationError(
+            f"{shown(url)!r} has options, and there are none; write ? and # in a file's name as"
+            " %3F and %23.",
+            code="store-url-invalid",
+        )
+    from .sqlite import SqliteStore
+
+    return SqliteStore((folder or Path()) / name, make_folder=make_folder)
+
+
+def shown(url: str) -> str:
+    """A store's URL without the password and the options, as a message may show it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return url.partition(":")[0] + ":…"
+    if "@" in parts.netloc:
+        host = f"{parts.username or ''}@{host}"
+    return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
