@@ -1,0 +1,36 @@
+"""All mutants, and whether the table still follows the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import flask_session_claims
+from tests.mutants import of_access, of_keys, of_requests, of_tokens
+from tests.mutants.mutant import Mutant
+
+#: What holds the package that is mutated.
+SOURCES: Final = Path(flask_session_claims.__file__).parents[1]
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *of_tokens.MUTANTS,
+    *of_keys.MUTANTS,
+    *of_access.MUTANTS,
+    *of_requests.MUTANTS,
+)
+
+
+def mutated(mutant: Mutant, sources: Path = SOURCES) -> str:
+    """The text of the file below `sources` with the fault in it.
+
+    Raises:
+        ValueError: the code has moved on, or the fault is no fault.
+    """
+    text = (sources / mutant.path).read_text("utf-8")
+    found = text.count(mutant.old)
+    if found != 1:
+        raise ValueError(f"{mutant.name}: its old text stands {found} times in {mutant.path}")
+    changed = text.replace(mutant.old, mutant.new)
+    compile(changed, mutant.path, "exec", dont_inherit=True)
+    if changed == text:
+        raise ValueError(f"{mutant.name}: changes nothing")
+    return changed
