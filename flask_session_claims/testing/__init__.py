@@ -1,7 +1,7 @@
 """The test kit: a local issuer, its key server, a frozen clock and signed-in test clients.
 
-Everything here is real: real keys, real signatures, real HTTP on the loopback address. Names are
-loaded on first use, and none of them imports a framework.
+Everything here is real: real keys, real signatures, real HTTP on the loopback address; only
+`auth_as` does without. Names are loaded on first use, and none of them imports a framework.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .assumed import auth_as
     from .clients import signed_in
     from .clock import FrozenClock
     from .issuer import LocalIssuer
@@ -21,6 +22,7 @@ __all__ = [
     "FrozenClock",
     "KeyServer",
     "LocalIssuer",
+    "auth_as",
     "minted_secrets",
     "record_secrets",
     "shared_key",
@@ -31,6 +33,7 @@ _HOMES = {
     "FrozenClock": "clock",
     "KeyServer": "keyserver",
     "LocalIssuer": "issuer",
+    "auth_as": "assumed",
     "minted_secrets": "record",
     "record_secrets": "record",
     "shared_key": "keys",

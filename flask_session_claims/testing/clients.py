@@ -39,6 +39,8 @@ def signed_in(
     """
     if source not in ("cookie", "header"):
         raise ValueError("source must be 'cookie' or 'header'")
+    if hasattr(client, "test_client"):
+        raise TypeError("signed_in: got an app; give its test client: app.test_client()")
     for ancestor in type(client).__mro__:
         package = ancestor.__module__.partition(".")[0]
         if package in _SIGN_IN:

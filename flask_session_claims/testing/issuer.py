@@ -30,7 +30,9 @@ class LocalIssuer:
     Args:
         issuer: the `iss` of its tokens.
         algorithm: RS256, ES256 or EdDSA; ignored when `key` is given.
-        clock: gives the time in UTC seconds; tokens carry whole seconds.
+        clock: gives the time in UTC seconds; tokens carry whole seconds. The attribute may be
+            set to another.
+        azp: the authorized party of its session tokens, unless a call names another.
         kid: name of the first key; its RFC 7638 thumbprint when None.
         key: a private key of `cryptography` to use instead of a fresh one, such as
             `shared_key("RS256")`. No two issuers share a key unless told to.
@@ -42,11 +44,13 @@ class LocalIssuer:
         algorithm: Algorithm = "RS256",
         *,
         clock: Callable[[], float] = time.time,
+        azp: str | None = None,
         kid: str | None = None,
         key: PrivateKey | None = None,
     ) -> None:
         self.issuer = issuer
-        self._clock = clock
+        self.clock = clock
+        self.azp = azp
         # The current key first. Replaced as a whole, so that other threads see all or nothing.
         self._keys: tuple[SigningKey, ...] = (
             SigningKey(new_key(algorithm) if key is None else key, kid),
@@ -132,10 +136,10 @@ class LocalIssuer:
             lifetime: seconds from `iat` to `exp`; negative for a token that has expired.
             headers: members added to or put in place of the usual ones; None takes one away.
             drop: claims to leave out.
-            azp: the authorized party; None leaves the claim out.
+            azp: the authorized party; None: the issuer's own, if it has one.
             claims: further claims, which also win over the usual ones.
         """
-        usual = {**self._times(lifetime), "sub": sub, "sid": sid, "azp": azp}
+        usual = {**self._times(lifetime), "sub": sub, "sid": sid, **self._party(azp)}
         usual = {name: value for name, value in usual.items() if value is not None}
         return self._mint({}, headers, {**usual, **claims}, drop)
 
@@ -162,11 +166,53 @@ class LocalIssuer:
             pla: plan, such as `"o:pro"`.
             sts: session status, `active` or `pending`.
         """
-        usual: dict[str, object] = {**self._times(lifetime), "sub": sub, "sid": sid, "azp": azp}
+        usual: dict[str, object] = {
+            **self._times(lifetime),
+            "sub": sub,
+            "sid": sid,
+            **self._party(azp),
+        }
         usual |= {"v": 2, "fva": [0, -1], "sts": sts, "pla": pla, "fea": fea}
         usual["o"] = None if org is None else dict(org)
         usual = {name: value for name, value in usual.items() if value is not None}
         return self._mint({"cat": SESSION_CATEGORY}, headers, {**usual, **claims}, drop)
+
+    def mint_as(
+        self,
+        user_id: str = "user_1",
+        *,
+        session_id: str = "sess_1",
+        role: str | None = None,
+        permissions: Iterable[str] = (),
+        org_id: str | None = None,
+        org_slug: str | None = None,
+        features: Iterable[str] = (),
+        plan: str | None = None,
+        factor_verification_age: tuple[int, int] | None = None,
+        actor: Mapping[str, object] | None = None,
+        claims: Mapping[str, object] | None = None,
+        lifetime: float = 60,
+        azp: str | None = None,
+        **custom: object,
+    ) -> str:
+        """A session token of somebody described as for `auth_as`, in the first format."""
+        from .described import described
+
+        said = described(
+            user_id,
+            custom,
+            session_id=session_id,
+            role=role,
+            permissions=permissions,
+            org_id=org_id,
+            org_slug=org_slug,
+            features=features,
+            plan=plan,
+            factor_verification_age=factor_verification_age,
+            actor=actor,
+            claims=claims,
+        )
+        return self._mint({}, None, {**self._times(lifetime), **self._party(azp), **said}, ())
 
     def mint_template(
         self,
@@ -224,7 +270,7 @@ class LocalIssuer:
         return self._sign(self._key, header, payload)
 
     def _times(self, lifetime: float) -> dict[str, object]:
-        now = int(self._clock())
+        now = int(self.clock())
         return {
             "iss": self.issuer,
             "iat": now,
@@ -233,6 +279,10 @@ class LocalIssuer:
             "exp": now + lifetime,
             "jti": uuid.uuid4().hex,
         }
+
+    def _party(self, azp: str | None) -> dict[str, object]:
+        party = self.azp if azp is None else azp
+        return {} if party is None else {"azp": party}
 
     def _mint(
         self,

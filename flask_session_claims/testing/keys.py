@@ -69,7 +69,7 @@ class SigningKey:
         else:
             raise ValueError("an EC key must be on the curve P-256")
         self._members = _public_members(private)
-        self.kid = self.thumbprint() if kid is None else kid
+        self.kid: str = self.thumbprint() if kid is None else kid
 
     def sign(self, data: bytes) -> bytes:
         """The signature as JWS has it: RFC 7518 §3.3 and §3.4, RFC 8037 §3.1."""

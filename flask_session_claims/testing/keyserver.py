@@ -57,8 +57,8 @@ class KeyServer:
         self._source = source
         self._mode: Mode = "ok"
         self.status = 500
-        self.delay = 1.0
-        self.interval = 0.05
+        self.delay: float = 1.0
+        self.interval: float = 0.05
         self.max_age: int | None = None
         self.secret_key: str | None = None
         self.body: bytes | None = None

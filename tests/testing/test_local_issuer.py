@@ -284,6 +284,46 @@ def test_the_second_format_leaves_out_what_is_not_given():
     assert not {"o", "fea", "pla", "sts", "azp"} & set(claims)
 
 
+def test_an_issuer_may_have_an_azp_which_a_call_may_change():
+    issuer = make(azp="https://app.example")
+    for mint in (issuer.mint, issuer.mint_v2, issuer.mint_as):
+        assert decode(mint(), issuer.public_pem())["azp"] == "https://app.example"
+        other = mint(azp="https://other.example")
+        assert decode(other, issuer.public_pem())["azp"] == "https://other.example"
+    assert "azp" not in decode(issuer.mint(drop=["azp"]), issuer.public_pem())
+
+
+def test_somebody_described_gets_a_token_of_the_first_format():
+    clock = FrozenClock(NOW)
+    issuer = make(clock=clock)
+    token = issuer.mint_as("user_7", role="admin", features=["teams"], lifetime=30, fullName="Ada")
+    claims = decode(token, issuer.public_pem())
+    assert claims.pop("jti")
+    assert claims == {
+        "iss": "https://issuer.example",
+        "iat": NOW,
+        "nbf": NOW - 10,
+        "exp": NOW + 30,
+        "sub": "user_7",
+        "sid": "sess_1",
+        "org_id": "org_1",
+        "org_role": "org:admin",
+        "fea": "o:teams",
+        "fullName": "Ada",
+    }
+
+
+def test_what_describes_nobody_gets_no_token():
+    with pytest.raises(ValueError, match="sub is no claim of your own"):
+        make().mint_as(sub="user_7")
+
+
+def test_its_clock_may_be_changed():
+    issuer = make(clock=FrozenClock(1000))
+    issuer.clock = FrozenClock(NOW)
+    assert decode(issuer.mint(), issuer.public_pem())["iat"] == NOW
+
+
 # Tokens that are not sessions
 
 

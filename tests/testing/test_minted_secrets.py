@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from flask_session_claims import testing
 from flask_session_claims.testing import LocalIssuer, minted_secrets, record_secrets, shared_key
 
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
@@ -88,13 +89,22 @@ def test_nothing_is_kept_outside_of_a_block():
     assert done.stdout.split() == ["0", "4", "0"]
 
 
-def test_the_kit_loads_no_framework_and_no_jwt_library():
-    script = """if True:
+def loaded_by(statement):
+    script = f"""if True:
         import sys
-        from flask_session_claims.testing import *
-        print({"flask", "werkzeug", "quart", "django", "jwt", "requests"} & set(sys.modules))
+        {statement}
+        print(*{{"flask", "werkzeug", "quart", "django", "jwt", "requests"}} & set(sys.modules))
     """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "set()"
+    return set(done.stdout.split())
+
+
+def test_the_kit_loads_no_framework_and_no_jwt_library():
+    issuing = ", ".join(set(testing.__all__) - {"auth_as"})
+    assert loaded_by(f"from flask_session_claims.testing import {issuing}") == set()
+
+
+def test_only_what_stands_on_the_reading_side_loads_a_jwt_library():
+    assert loaded_by("from flask_session_claims.testing import auth_as") == {"jwt"}

@@ -236,6 +236,11 @@ def test_a_django_request_with_a_header_of_its_own_sends_that_one(django_answers
 # Others
 
 
+def test_an_app_in_the_place_of_its_client_is_refused():
+    with pytest.raises(TypeError, match=r"got an app.*app\.test_client\(\)"):
+        signed_in(flask_app(), TOKEN)
+
+
 def test_an_unknown_client_or_source_is_refused():
     with pytest.raises(TypeError, match="Flask, Werkzeug, Quart or Django"):
         signed_in(object(), TOKEN)
