@@ -24,6 +24,7 @@ from common import NAME, Spread
 
 KINDS = {"sync": ["-k", "sync"], "gthread x 4": ["-k", "gthread", "--threads", "4"]}
 APPS = [
+    "floor, cached",
     "ours, cached",
     "ours, no cache",
     "flask-login",

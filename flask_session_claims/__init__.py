@@ -1,6 +1,8 @@
 """Read, issue and change the claims of a session token.
 
 Importing this imports no framework: each name is loaded when it is first used (PEP 562).
+
+PYTEST_DONT_REWRITE: it may have been imported before pytest runs.
 """
 
 from __future__ import annotations
@@ -21,12 +23,17 @@ if TYPE_CHECKING:
     from .core.request import AsyncRequestAuth as AsyncRequestAuth
     from .core.request import RequestAuth as RequestAuth
     from .core.settings import VerifierSettings as VerifierSettings
+    from .core.typed import ClaimError as ClaimError
+    from .core.typedhints import ClaimName as ClaimName
+    from .flask.current import current_auth as current_auth
+    from .flask.current import get_auth as get_auth
     from .flask.extension import SessionClaims as SessionClaims
-    from .flask.extension import current_auth as current_auth
-    from .flask.extension import get_auth as get_auth
     from .flask.gates import claims_required as claims_required
     from .flask.gates import login_required as login_required
     from .flask.gates import public as public
+    from .flask.redirects import is_safe_redirect as is_safe_redirect
+    from .flask.redirects import redirect_target as redirect_target
+    from .io.signals import claims_refreshed as claims_refreshed
     from .io.signals import token_rejected as token_rejected
     from .io.verifiers import AsyncVerifier as AsyncVerifier
     from .io.verifiers import Verifier as Verifier
@@ -43,10 +50,14 @@ _HOMES = {
     ),
     "core.keyset": ("verify_jws",),
     "core.settings": ("VerifierSettings",),
+    "core.typed": ("ClaimError",),
+    "core.typedhints": ("ClaimName",),
     "core.request": ("AsyncRequestAuth", "RequestAuth"),
-    "flask.extension": ("SessionClaims", "current_auth", "get_auth"),
+    "flask.current": ("current_auth", "get_auth"),
+    "flask.extension": ("SessionClaims",),
     "flask.gates": ("claims_required", "login_required", "public"),
-    "io.signals": ("token_rejected",),
+    "flask.redirects": ("is_safe_redirect", "redirect_target"),
+    "io.signals": ("claims_refreshed", "token_rejected"),
     "io.verifiers": ("AsyncVerifier", "Verifier"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -2,6 +2,8 @@
 
 Importing this imports neither Django nor the core: each name is loaded when it is first used
 (PEP 562), so it may stand in a settings file.
+
+PYTEST_DONT_REWRITE: it may have been imported before pytest runs.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from flask_session_claims.core.errors import UnavailableError as UnavailableError
     from flask_session_claims.core.request import AsyncRequestAuth as AsyncRequestAuth
     from flask_session_claims.core.request import RequestAuth as RequestAuth
+    from flask_session_claims.core.typed import ClaimError as ClaimError
+    from flask_session_claims.core.typedhints import ClaimName as ClaimName
 
     from .gates import claims_required as claims_required
     from .gates import login_required as login_required
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from .refusals import IdentityUnavailable as IdentityUnavailable
     from .refusals import NotAllowed as NotAllowed
     from .refusals import NotSignedIn as NotSignedIn
+    from .signals import claims_refreshed as claims_refreshed
     from .signals import token_rejected as token_rejected
     from .visit import get_auth as get_auth
 
@@ -41,12 +46,14 @@ _HOMES = {
         "TokenError",
         "UnavailableError",
     ),
+    f"{_CORE}.typed": ("ClaimError",),
+    f"{_CORE}.typedhints": ("ClaimName",),
     f"{_CORE}.request": ("AsyncRequestAuth", "RequestAuth"),
     f"{__name__}.gates": ("claims_required", "login_required", "public"),
     f"{__name__}.middleware": ("SessionClaimsMiddleware",),
     f"{__name__}.mixins": ("ClaimsRequiredMixin", "LoginRequiredMixin"),
     f"{__name__}.refusals": ("IdentityUnavailable", "NotAllowed", "NotSignedIn"),
-    f"{__name__}.signals": ("token_rejected",),
+    f"{__name__}.signals": ("claims_refreshed", "token_rejected"),
     f"{__name__}.visit": ("get_auth",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

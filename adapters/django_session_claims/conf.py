@@ -15,13 +15,21 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from flask_session_claims.core.asks import Fetch
+from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.freshness import Freshness
 from flask_session_claims.core.locks import ForkSafeLock
 from flask_session_claims.core.settings import GateSettings, VerifierSettings
-from flask_session_claims.io.reading import AsyncReading, Reading, announce, settings_from
+from flask_session_claims.io.reading import (
+    AsyncReading,
+    Reading,
+    Refreshed,
+    announce,
+    seen_claims,
+    settings_from,
+)
 
-from .signals import aemit, emit, token_rejected
+from .signals import aemit, claims_refreshed, emit, token_rejected
 from .transport import TRANSPORT
 
 SETTING: Final = "SESSION_CLAIMS"
@@ -64,6 +72,18 @@ async def _arejected(reason: str, source: str | None) -> None:
     await aemit(token_rejected, reason=reason, source=source)
 
 
+def _refreshed(auth: Auth, changed: frozenset[str]) -> None:
+    emit(claims_refreshed, auth=auth, changed=changed)
+
+
+async def _arefreshed(auth: Auth, changed: frozenset[str]) -> None:
+    await aemit(claims_refreshed, auth=auth, changed=changed)
+
+
+def _is_heard() -> bool:
+    return bool(claims_refreshed.receivers)
+
+
 class _Built:
     """What stands over the settings of this process, as far as it was needed."""
 
@@ -76,12 +96,21 @@ class _Built:
         self.settings: Settings | None = None
         self.reading: Reading | None = None
         self.areading: AsyncReading | None = None
+        # One for both, or a change would be told by each.
+        self.seen = seen_claims()
 
     def build(self) -> Reading:
         gates, settings = self._read()
         with self._lock:
             if self.reading is None:
-                self.reading = Reading(gates, settings, TRANSPORT, rejected=_rejected, **self.means)
+                self.reading = Reading(
+                    gates,
+                    settings,
+                    TRANSPORT,
+                    rejected=_rejected,
+                    refreshed=Refreshed(_is_heard, _refreshed, self.seen),
+                    **self.means,
+                )
             return self.reading
 
     def abuild(self) -> AsyncReading:
@@ -89,7 +118,12 @@ class _Built:
         with self._lock:
             if self.areading is None:
                 self.areading = AsyncReading(
-                    gates, settings, TRANSPORT, rejected=_arejected, **self.means
+                    gates,
+                    settings,
+                    TRANSPORT,
+                    rejected=_arejected,
+                    refreshed=Refreshed(_is_heard, _arefreshed, self.seen),
+                    **self.means,
                 )
             return self.areading
 

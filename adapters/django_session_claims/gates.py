@@ -84,6 +84,8 @@ login_required = _LoginRequired(SIGNED_IN)
 
 
 def claims_required(
+    view: None = None,
+    /,
     *,
     role: str | None = None,
     permission: str | None = None,
@@ -118,7 +120,7 @@ def claims_required(
         claims=claims,
         predicate=predicate,
     )
-    return Gate(must_ask(requirement))
+    return Gate(must_ask(requirement, view))
 
 
 def public(view: V) -> V:

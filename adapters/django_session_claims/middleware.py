@@ -12,7 +12,6 @@ from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpResponse, HttpResponseBase
 
 from flask_session_claims.core.request import Exchange, response_headers
-from flask_session_claims.core.settings import VerifierSettings
 
 from . import conf
 from .plans import NOTHING_TO_DO, Plans, ViewPlan, is_async
@@ -53,7 +52,7 @@ class SessionClaimsMiddleware:
         response = self.get_response(request)
         visit.page = None
         if visit.was_read or visit.effects:
-            _apply(visit, reading.settings, response)
+            _apply(visit, response)
         return response
 
     async def _call_async(self, request: Any) -> Any:
@@ -62,12 +61,16 @@ class SessionClaimsMiddleware:
         if reading.gates.default_policy == "public":
             visit.looks_away = True  # until a view is found that wants to know
         else:
-            await reading.settle(visit)
+            known = reading.recall(visit)
+            if known is None:
+                await reading.settle(visit)
+            else:
+                visit.settled = known
         request.auth = AsyncDjangoAuth(visit)
         response = await self.get_response(request)
         visit.page = None
         if visit.was_read or visit.effects:
-            _apply(visit, reading.settings, response)
+            _apply(visit, response)
         return response
 
     def _before(self, request: Any, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
@@ -125,7 +128,7 @@ def _refusal(request: Any, visit: Visit, plan: ViewPlan) -> Refused | None:
     return None
 
 
-def _apply(exchange: Exchange, settings: VerifierSettings, response: HttpResponseBase) -> None:
+def _apply(exchange: Exchange, response: HttpResponseBase) -> None:
     headers = response.headers
     vary = cache_control = None
     for name in headers:  # a failing look-up would cost Django an exception
@@ -134,7 +137,7 @@ def _apply(exchange: Exchange, settings: VerifierSettings, response: HttpRespons
             vary = headers[name]
         elif lower == "cache-control":
             cache_control = headers[name]
-    replace, add = response_headers(exchange, settings, vary, cache_control)
+    replace, add = response_headers(exchange, vary, cache_control)
     for name, value in replace:
         headers[name] = value
     for name, value in add:

@@ -14,6 +14,10 @@ from .apps import SessionClaimsConfig
 #: A token was sent and refused. `reason`: the exact code; `source`: "header" or "cookie".
 token_rejected: Final = Signal()
 
+#: A newer token of a session brought other claims of the app's own. `auth`: the new `Auth`;
+#: `changed`: a frozenset of claim names.
+claims_refreshed: Final = Signal()
+
 
 def emit(signal: Signal, **data: Any) -> None:
     """Send `signal`; async receivers are run to their end."""

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flask_session_claims.core.request import RequestFacts
-from flask_session_claims.io.transports import Asgi, Fields, Wsgi
+from flask_session_claims.io.transports import Asgi, Glance, Look, Wsgi
 
 
 def source_of(request: Any) -> dict[str, Any]:
@@ -19,12 +19,12 @@ class DjangoTransport:
     """Reads either; a sync middleware may stand in an ASGI chain, and the reverse."""
 
     @staticmethod
-    def acts(request: dict[str, Any]) -> bool:
-        return Asgi.acts(request) if "headers" in request else Wsgi.acts(request)
+    def glance(request: dict[str, Any]) -> Glance:
+        return Asgi.glance(request) if "headers" in request else Wsgi.glance(request)
 
     @staticmethod
-    def fields(request: dict[str, Any]) -> Fields:
-        return Asgi.fields(request) if "headers" in request else Wsgi.fields(request)
+    def look(request: dict[str, Any]) -> Look:
+        return Asgi.look(request) if "headers" in request else Wsgi.look(request)
 
     @staticmethod
     def facts(request: dict[str, Any]) -> RequestFacts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from flask_session_claims.core.auth import NOBODY, Auth
 from flask_session_claims.core.errors import ConfigurationError, UnavailableError
@@ -16,6 +16,8 @@ from .transport import source_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+
+T = TypeVar("T")
 
 _ATTRIBUTE: Final = "_session_claims"
 _UNSET: Final[Any] = object()
@@ -84,6 +86,7 @@ class DjangoAuth(RequestAuth):
     """A `RequestAuth` for which "it cannot be told" is answered with 503."""
 
     __slots__ = ()
+    notes_each_reading = True  # the page cache may have been told otherwise since
 
     @property
     def value(self) -> Auth:
@@ -94,13 +97,18 @@ class AsyncDjangoAuth(AsyncRequestAuth):
     """Async form of `DjangoAuth`."""
 
     __slots__ = ()
+    notes_each_reading = True  # the page cache may have been told otherwise since
 
     @property
     def value(self) -> Auth:
         return _read(self._exchange)
 
 
-def get_auth(request: HttpRequest, default: Any = _UNSET) -> Auth:
+@overload
+def get_auth(request: HttpRequest) -> Auth: ...
+@overload
+def get_auth(request: HttpRequest, default: T) -> Auth | T: ...
+def get_auth(request: HttpRequest, default: Any = _UNSET) -> Any:
     """The plain `Auth` of a request.
 
     Args:
@@ -112,7 +120,7 @@ def get_auth(request: HttpRequest, default: Any = _UNSET) -> Auth:
         IdentityUnavailable: it cannot be told now who it is.
     """
     if default is not _UNSET and getattr(request, _ATTRIBUTE, None) is None:
-        return cast(Auth, default)
+        return default
     return _read(visit_of(request))
 
 

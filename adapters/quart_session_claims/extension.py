@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from quart import Quart, current_app
 
@@ -19,8 +19,8 @@ from flask_session_claims.core.gate import ALLOW, Requirement, judge
 from flask_session_claims.core.policy import Plan, plan_for
 from flask_session_claims.core.request import Exchange
 from flask_session_claims.io.headers import apply_headers
-from flask_session_claims.io.reading import AsyncReading, announce, settings_from
-from flask_session_claims.io.signals import aemit, token_rejected
+from flask_session_claims.io.reading import AsyncReading, Refreshed, announce, settings_from
+from flask_session_claims.io.signals import aemit, claims_refreshed, token_rejected
 from flask_session_claims.io.transports import Asgi
 
 from .place import (
@@ -38,6 +38,8 @@ from .refusals import refuse
 
 if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue, ResponseTypes
+
+T = TypeVar("T")
 
 EXTENSION: Final = "session_claims"
 _UNSET: Final[Any] = object()
@@ -89,6 +91,9 @@ class SessionClaims:
         async def rejected(reason: str, source: str | None) -> None:
             await aemit(token_rejected, app, wrapper=app.ensure_async, reason=reason, source=source)
 
+        async def refreshed(auth: Auth, changed: frozenset[str]) -> None:
+            await aemit(claims_refreshed, app, wrapper=app.ensure_async, auth=auth, changed=changed)
+
         reading = AsyncReading(
             gates,
             settings,
@@ -97,6 +102,7 @@ class SessionClaims:
             fetch=self._fetch,
             freshness=self._freshness,
             rejected=rejected,
+            refreshed=Refreshed(lambda: claims_refreshed.has_receivers_for(app), refreshed),
         )
         app.extensions[EXTENSION] = reading
         _install(app, reading)
@@ -133,7 +139,11 @@ def _beginning(
             plans[endpoint] = (view, plan)
         exchange = Exchange(connection.scope, reading)
         if plan.looked_at:
-            await reading.settle(exchange)
+            known = reading.recall(exchange)
+            if known is None:
+                await reading.settle(exchange)
+            else:
+                exchange.settled = known
         else:
             exchange.looks_away = True  # a gate that marks do not show settles it
         enter(kind, context, exchange)
@@ -160,7 +170,7 @@ def _finishing(
         if place is not None and response is not None:
             exchange = place.exchange
             if exchange.was_read or exchange.effects:
-                apply_headers(exchange, reading.settings, response.headers)
+                apply_headers(exchange, response.headers)
         return response
 
     return finish
@@ -208,7 +218,11 @@ def _state() -> AsyncReading:
     return state
 
 
-def get_auth(default: Any = _UNSET) -> Auth:
+@overload
+def get_auth() -> Auth: ...
+@overload
+def get_auth(default: T) -> Auth | T: ...
+def get_auth(default: Any = _UNSET) -> Any:
     """The plain `Auth` of the request or websocket at hand.
 
     Args:
@@ -221,5 +235,5 @@ def get_auth(default: Any = _UNSET) -> Auth:
     if place is not None:
         return place.auth.value
     if default is not _UNSET and current_kind() is None:
-        return default  # type: ignore[no-any-return]
+        return default
     raise outside()

@@ -41,9 +41,9 @@ class Gate:
         _mark_coroutine_function(self)
 
     @overload
-    def __call__(self) -> Checked: ...
-    @overload
     def __call__(self, view: Callable[P, Any]) -> Callable[P, Awaitable[Any]]: ...
+    @overload
+    def __call__(self) -> Checked: ...
     def __call__(self, view: Callable[..., Any] | None = None) -> Any:
         return check(self.requirement) if view is None else guard(view, self.requirement)
 
@@ -86,13 +86,13 @@ class _LoginRequired(Gate):
     `allow_actor=False` refuses those who act for the user. `live=True` reads the session store.
     """
 
-    @overload
-    def __call__(self) -> Any: ...
-    @overload
+    @overload  # type: ignore[override]
     def __call__(self, view: Callable[P, Any]) -> Callable[P, Awaitable[Any]]: ...
     @overload
     def __call__(self, *, live: bool = False, allow_actor: bool = True) -> Gate: ...
-    def __call__(
+    @overload  # not what a call is read as, but what makes it a before_request function
+    def __call__(self) -> Checked: ...  # type: ignore[overload-cannot-match] # pyright: ignore
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         view: Callable[..., Any] | None = None,
         *,
@@ -111,6 +111,8 @@ login_required = _LoginRequired(SIGNED_IN)
 
 
 def claims_required(
+    view: None = None,
+    /,
     *,
     role: str | None = None,
     permission: str | None = None,
@@ -145,7 +147,7 @@ def claims_required(
         claims=claims,
         predicate=predicate,
     )
-    return Gate(must_ask(requirement))
+    return Gate(must_ask(requirement, view))
 
 
 def public(view: V) -> V:

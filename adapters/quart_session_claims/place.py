@@ -102,11 +102,19 @@ def of_context(kind: Kind) -> Place | None:
 def at_hand() -> Place | None:
     """The place of the request or websocket that this code runs for; None if there is none."""
     place = _place.get()
-    if place is None or not _is_current(place):
+    if place is None:
         return None
-    # Before 0.23 a background task inherits the request, but has an app context of its own.
-    copied = place.kind.find_context() is not place.context
-    return place if copied or _find_g() is place.g else None
+    kind = place.kind
+    try:
+        context = kind.find_context()
+        if context is place.context:
+            # Before 0.23 a background task inherits the request, but has its own app context.
+            return place if _find_g() is place.g else None
+        # Copied on purpose: stream_with_context and its like.
+        copied = kind.connection_of(context) is kind.connection_of(place.context)
+        return place if copied else None
+    except RuntimeError:
+        return None
 
 
 def _is_current(place: Place) -> bool:
@@ -115,7 +123,6 @@ def _is_current(place: Place) -> bool:
         context = kind.find_context()
         if context is place.context:
             return True
-        # Copied on purpose: stream_with_context and its like.
         return kind.connection_of(context) is kind.connection_of(place.context)
     except RuntimeError:
         return False

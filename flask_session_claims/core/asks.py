@@ -70,7 +70,7 @@ class Berth:
         self._lock = ForkSafeLock()
         self._flight: Flight | None = None
         self._begun = 0.0
-        self.landings = 0
+        self.landings: int = 0
 
     def is_taken(self) -> bool:
         flight = self._flight

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from .access import (
     NO_ORGANIZATION,
@@ -16,10 +16,27 @@ from .access import (
     organization_of,
     reverified,
 )
+from .errors import REFUSALS, TokenError
 from .jsontext import FrozenDict
+
+T = TypeVar("T")
 
 Source = Literal["header", "cookie"]
 TokenType = Literal["session_token", "oauth_token"]
+
+
+class Has(Protocol):
+    """What `Auth.has` is, for what stands in for an `Auth`."""
+
+    def __call__(
+        self,
+        *,
+        role: str | None = None,
+        permission: str | None = None,
+        feature: str | None = None,
+        plan: str | None = None,
+        reverification: object = None,
+    ) -> bool: ...
 
 
 class NoClaims(FrozenDict[str, Any]):
@@ -105,6 +122,29 @@ class Auth:
         if reverification is not None:
             asked.append(lambda: reverified(self.factor_verification_age, reverification))
         return bool(asked) and all(answer() for answer in asked)
+
+    def claims_as(self, kind: type[T]) -> T:
+        """The claims as an instance of your type; claims that it does not name are left out.
+
+        Types are strict ("1" is not 1), and what comes is the caller's own: changing it changes
+        no claim.
+
+        Args:
+            kind: a dataclass, a TypedDict, a pydantic or a msgspec type.
+
+        Raises:
+            ClaimError: a claim is missing or has another type (403).
+            TokenError: nobody is signed in; `code` is the reason (401 or 403).
+            ConfigurationError: claims cannot be read as `kind`.
+        """
+        from .typed import claims_reader  # 3 ms that most imports of this need not take
+
+        read = claims_reader(kind)
+        if not self.is_authenticated:
+            reason = self.reason
+            raise TokenError(reason if reason in REFUSALS else "session-token-missing")
+        made: T = read(self.session_claims)
+        return made
 
 
 def signed_out(

@@ -36,7 +36,7 @@ ClaimCheck = Callable[[Header, Claims, float], None]
 
 def refuse_opaque(token: str) -> None:
     """Machine tokens that are no JWT at all get their own reason."""
-    if token.startswith(_OPAQUE_MACHINE):
+    if token.isascii() and token.startswith(_OPAQUE_MACHINE):
         raise TokenError("token-type-mismatch")
 
 

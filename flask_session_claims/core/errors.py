@@ -78,7 +78,7 @@ class TokenError(SessionClaimsError):
             valid session (`session-pending`) stands for itself.
     """
 
-    status = 401
+    status: int = 401
 
     def __init__(self, code: str) -> None:
         super().__init__(REFUSALS[code], code=code)
@@ -109,7 +109,7 @@ class UnavailableError(SessionClaimsError):
 
     def __init__(self, message: str, *, code: str | None = None, retry_after: int = 1) -> None:
         super().__init__(message, code=code)
-        self.retry_after = max(1, retry_after)
+        self.retry_after: int = max(1, retry_after)
 
 
 class ConfigurationError(SessionClaimsError):

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from .access import reverification_rule
 from .auth import Auth
 from .errors import VALID_SESSION_REASONS, ConfigurationError, UnavailableError, client_code
+from .redirects import is_safe_redirect
 from .request import Exchange, RequestFacts
 from .settings import GateSettings
 
@@ -112,12 +113,18 @@ def make_requirement(
     )
 
 
-def must_ask(requirement: Requirement) -> Requirement:
+def must_ask(requirement: Requirement, view: object = None) -> Requirement:
     """The requirement, if it asks for more than a sign-in.
 
     Raises:
-        ConfigurationError: it does not, so something was forgotten.
+        ConfigurationError: it does not, so something was forgotten; or the decorator was given
+            the view itself.
     """
+    if view is not None:
+        raise ConfigurationError(
+            "claims_required is to be called: write @claims_required(role=…), or use"
+            " @login_required."
+        )
     if not requirement.asks_has and requirement.claims is None and requirement.predicate is None:
         raise ConfigurationError(
             "claims_required names nothing to require; name a role, permission, feature, plan,"
@@ -128,13 +135,11 @@ def must_ask(requirement: Requirement) -> Requirement:
 
 def judge(exchange: Exchange, requirement: Requirement) -> Decision:
     """`decide` for the exchange at hand, noted as read; the facts are made only if needed."""
-    outcome = exchange.settled
-    if outcome is None:
-        outcome = exchange.outcome()
+    outcome = exchange.settled or exchange.outcome()
     exchange.looks_away, exchange.was_read = False, True
     if requirement is SIGNED_IN and type(outcome) is Auth and outcome.is_authenticated:
         return ALLOW
-    return decide(exchange.facts, outcome, requirement, exchange.side.gates)
+    return decide(exchange.negotiated(), outcome, requirement, exchange.side.gates)
 
 
 def decide(
@@ -222,6 +227,8 @@ def _same(have: object, wanted: object) -> bool:
 
 def wants_page(facts: RequestFacts) -> bool:
     """Whether a person's browser navigates, so that a redirect makes sense."""
+    if facts.page is not None:
+        return facts.page
     if facts.method not in ("GET", "HEAD") or facts.is_websocket or facts.is_fdi:
         return False
     if facts.sec_fetch_mode is not None:
@@ -250,9 +257,7 @@ def prefers_html(accept: str | None) -> bool:
 
 def sign_in_location(sign_in_url: str, parameter: str, target: str) -> str:
     """The sign-in address, told where to come back to; only ever a path of this site."""
-    # Browsers drop tabs and line ends from an address, and take a backslash for a slash.
-    odd = any(char <= " " or char in "\\\x7f" for char in target)
-    back = target if target.startswith("/") and target[1:2] != "/" and not odd else "/"
+    back = target if is_safe_redirect(target, ()) else "/"
     joint = "&" if urlsplit(sign_in_url).query else "?"
     head, hash_, fragment = sign_in_url.partition("#")
     return f"{head}{joint}{quote(parameter)}={quote(back, safe='')}{hash_}{fragment}"

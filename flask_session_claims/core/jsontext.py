@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 MAX_DEPTH: Final = 64
 
@@ -62,16 +62,27 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
     raise TypeError("session claims are frozen; merge a change into the session instead")
 
 
+def _folded(name: object) -> str:
+    return str(name).replace("_", "").replace("-", "").casefold()
+
+
 class FrozenDict(dict[_K, _V]):
     """A dict whose mutators raise; equal to, and serialised like, a plain one."""
 
     __slots__ = ()
 
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse
-    __ior__ = _refuse
+    if not TYPE_CHECKING:  # to a checker, a dict that nobody should change
+        __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse
+        __ior__ = _refuse
 
     def __missing__(self, name: _K) -> _V:
-        raise KeyError(f"{name!s} is not in the session claims: no template or issuer put it there")
+        near = [other for other in self if _folded(other) == _folded(name)]
+        if near:
+            raise KeyError(f"{name!s} is not in the session claims, but {near[0]!s} is")
+        raise KeyError(
+            f"{name!s} is not in the session claims: add it where the issuer makes the token,"
+            " or read it with get()"
+        )
 
     def __hash__(self) -> int:  # type: ignore[override]  # pyright: ignore
         return hash(frozenset(self.items()))
@@ -94,9 +105,10 @@ class FrozenList(list[_V]):
 
     __slots__ = ()
 
-    __setitem__ = __delitem__ = append = clear = extend = insert = pop = remove = _refuse
-    reverse = sort = _refuse
-    __iadd__ = __imul__ = _refuse
+    if not TYPE_CHECKING:
+        __setitem__ = __delitem__ = append = clear = extend = insert = pop = remove = _refuse
+        reverse = sort = _refuse
+        __iadd__ = __imul__ = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]  # pyright: ignore
         return hash(tuple(self))

@@ -40,11 +40,11 @@ Notify = Callable[..., None]
 class KeySource(Protocol):
     """Who says which keys are trusted."""
 
-    def trusts(self, key: Key) -> bool:
+    def trusts(self, key: Key, /) -> bool:
         """Whether `key` is trusted right now; False also where `attend` is due."""
         ...
 
-    def holds(self, key: Key) -> bool:
+    def holds(self, key: Key, /) -> bool:
         """Whether `key` is in the set as it stands; to ask after `attend`."""
         ...
 
@@ -74,12 +74,8 @@ class GivenKeys:
 
     def __init__(self, keys: KeySet) -> None:
         self._keys = keys
-
-    def trusts(self, key: Key) -> bool:
-        return self._keys.holds(key)
-
-    def holds(self, key: Key) -> bool:
-        return self._keys.holds(key)
+        self.trusts: Callable[[object], bool] = keys.holds
+        self.holds: Callable[[object], bool] = keys.holds
 
     def is_vain(self, kid: str | None, algorithm: str) -> bool:
         return not self._keys.candidates(kid, algorithm)
@@ -101,7 +97,7 @@ class Pause:
     __slots__ = ("_length", "until")
 
     def __init__(self) -> None:
-        self.until = 0.0
+        self.until: float = 0.0
         self._length = 0.0
 
     def start(self, now: float) -> None:

@@ -6,7 +6,7 @@ fetched sets leniently (`fetched_keys`: a bad entry is skipped, the rest serve).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from .errors import ConfigurationError, TokenError
@@ -35,11 +35,11 @@ class KeySet:
     __slots__ = ("_anonymous", "_named", "holds", "keys")
 
     def __init__(self, keys: Iterable[Key]) -> None:
-        self.keys = tuple(keys)
+        self.keys: tuple[Key, ...] = tuple(keys)
         self._named = {key.kid: key for key in self.keys if key.kid is not None}
         self._anonymous = tuple(key for key in self.keys if key.kid is None)
         #: Whether a key is one of these very objects; asked on every request.
-        self.holds = frozenset(self.keys).__contains__
+        self.holds: Callable[[object], bool] = frozenset(self.keys).__contains__
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -125,6 +125,10 @@ def _read(value: object, setting: str) -> list[Key]:
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
         text = value.strip()
+        if text.startswith(("https://", "http://")):
+            raise ConfigurationError(
+                f"{setting}: got an address; write it into JWKS_URL, or give the keys themselves."
+            )
         if text.startswith("{"):
             try:
                 value = parse_object(text.encode("utf-8"))

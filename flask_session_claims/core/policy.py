@@ -85,6 +85,10 @@ class Plan(NamedTuple):
     due_for_fdi: tuple[Requirement, ...]
 
 
+#: The plan of most guarded views: their gates do it all.
+NOTHING_DUE: Final = Plan(True, (), ())
+
+
 def plan_for(view: object, settings: GateSettings) -> Plan:
     """The plan for a registered view; the same for all its requests, so it may be kept."""
     marks, policy = marks_of(view), settings.default_policy
@@ -94,7 +98,7 @@ def plan_for(view: object, settings: GateSettings) -> Plan:
         # Gated ones too: another decorator, with copied marks, may answer before the gate.
         return Plan(True, (SIGNED_IN,), (SIGNED_IN,))
     if marks.enforced:
-        return Plan(True, (), ())
+        return NOTHING_DUE
     if policy == "public":
         return Plan(False, (), ())
     return Plan(True, (), (ANYBODY,))

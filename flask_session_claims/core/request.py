@@ -7,9 +7,9 @@ puts a `RequestAuth` before the view, and applies the exchange's effects to the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, overload
 
-from .auth import NOBODY, Auth, Source, TokenType, signed_out
+from .auth import NOBODY, Auth, Has, Source, TokenType, signed_out
 from .errors import ConfigurationError, UnavailableError
 from .schema import origin_of
 from .settings import GateSettings, VerifierSettings
@@ -40,6 +40,8 @@ class RequestFacts(NamedTuple):
     #: Sent by FDI clients, which refresh on 401.
     rid: str | None = None
     st_auth_mode: str | None = None
+    #: Whether a page is wanted, where the app says so itself; None: negotiate.
+    page: bool | None = None
 
     @property
     def is_websocket(self) -> bool:
@@ -104,12 +106,16 @@ class Effects:
         #: Headers to add, Set-Cookie among them.
         self.headers: list[tuple[str, str]] = []
         #: The response must not be stored by anybody.
-        self.no_store = False
+        self.no_store: bool = False
+
+
+_PRIVATE: Final = ("Cache-Control", "private")
+_NO_HEADERS: Final[Sequence[tuple[str, str]]] = ()
 
 
 def response_headers(
-    exchange: Exchange, settings: VerifierSettings, vary: str | None, cache_control: str | None
-) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    exchange: Exchange, vary: str | None, cache_control: str | None
+) -> tuple[list[tuple[str, str]], Sequence[tuple[str, str]]]:
     """Headers to set, and headers to add, given what the response says so far.
 
     Nothing where auth was not read and nothing was queued: such a response is the same for
@@ -118,13 +124,14 @@ def response_headers(
     replace: list[tuple[str, str]] = []
     effects, outcome = exchange.effects, exchange.settled
     if exchange.was_read:
+        settings = exchange.side.settings
         varied = vary_with(vary, settings) if vary else settings.vary
         if varied is not None:
             replace.append(("Vary", varied))
         if not cache_control and type(outcome) is Auth and outcome.is_authenticated:
-            replace.append(("Cache-Control", "private"))
+            replace.append(_PRIVATE)
     if effects is None:
-        return replace, []
+        return replace, _NO_HEADERS
     if effects.no_store:
         replace.append(("Cache-Control", "no-store"))
     return replace, effects.headers
@@ -142,12 +149,14 @@ def vary_with(vary: str, settings: VerifierSettings) -> str | None:
 class Transport(Protocol):
     """How to look into a framework's requests; `request` is whatever an adapter hands in."""
 
-    def acts(self, request: Any) -> bool:
-        """Whether the request may change something: an unsafe method, or a WebSocket."""
+    def glance(self, request: Any) -> tuple[str | None, str | None, bool]:
+        """The same three where each field came at most once; else None for both."""
         ...
 
-    def fields(self, request: Any) -> tuple[Sequence[str], Sequence[str]]:
-        """The values of all Authorization and of all Cookie fields, as they came."""
+    def look(self, request: Any) -> tuple[Sequence[str], Sequence[str], bool]:
+        """The values of all Authorization and of all Cookie fields, as they came; and whether
+        the request may change something: an unsafe method, or a WebSocket.
+        """
         ...
 
     def facts(self, request: Any) -> RequestFacts:
@@ -159,7 +168,14 @@ class Side(Protocol):
     """One app's policy and its way to find out who makes a request."""
 
     gates: GateSettings
+    settings: VerifierSettings
     transport: Transport
+    #: The app's own answer to whether this request wants a page; None, or its None: negotiate.
+    wants_page: Callable[[], bool | None] | None
+
+    def recall(self, exchange: Exchange) -> Auth | None:
+        """Who it is, if their token is known and all is plain; None: find out."""
+        ...
 
     def now(self, exchange: Exchange) -> Auth:
         """Who it is. Raises UnavailableError, and ConfigurationError if that needs awaiting."""
@@ -177,9 +193,9 @@ class Exchange:
     #: Who it is, once that has been found out; reading this does not count as reading.
     settled: Auth | UnavailableError | None = None
     #: The default policy "public" for a view without gates: readers see nobody, gates look.
-    looks_away = False
+    looks_away: bool = False
     #: Whether the response depends on who it is.
-    was_read = False
+    was_read: bool = False
     effects: Effects | None = None
     #: The token that was verified, for `get_token`; no `Auth` ever holds it.
     token: str | None = None
@@ -196,15 +212,22 @@ class Exchange:
             facts = self._facts = self.side.transport.facts(self.request)
         return facts
 
+    def negotiated(self) -> RequestFacts:
+        """The facts, once the app has been asked whether a page is wanted."""
+        facts, ask = self.facts, self.side.wants_page
+        if ask is not None and facts.page is None:
+            facts = self._facts = facts._replace(page=ask())
+        return facts
+
     def outcome(self) -> Auth | UnavailableError:
         """Who it is, as settled or found out now. Does not count as reading."""
-        outcome = self.settled
+        outcome = self.settled or self.side.recall(self)
         if outcome is None:
             try:
                 outcome = self.side.now(self)
             except UnavailableError as error:
                 outcome = error
-            self.settled = outcome
+        self.settled = outcome
         return outcome
 
     def read(self) -> Auth:
@@ -242,7 +265,14 @@ class _Read(Generic[T]):
     @overload
     def __get__(self, instance: RequestAuth, owner: type) -> T: ...
     def __get__(self, instance: RequestAuth | None, owner: type) -> Any:
-        return self if instance is None else getattr(instance.value, self._name)
+        if instance is None:
+            return self
+        exchange = instance._exchange  # pyright: ignore[reportPrivateUsage]
+        outcome = exchange.settled
+        known = exchange.was_read and type(outcome) is Auth and not exchange.looks_away
+        if known and not instance.notes_each_reading:
+            return getattr(outcome, self._name)  # read before, by a gate for instance
+        return getattr(instance.value, self._name)
 
 
 class RequestAuth:
@@ -255,25 +285,28 @@ class RequestAuth:
 
     __slots__ = ("_exchange",)
 
-    is_authenticated = _Read[bool]()
-    user_id = _Read[str | None]()
-    session_id = _Read[str | None]()
-    session_claims = _Read[Mapping[str, Any]]()
-    session_status = _Read[str | None]()
-    actor = _Read[Mapping[str, Any] | None]()
-    org_id = _Read[str | None]()
-    org_slug = _Read[str | None]()
-    org_role = _Read[str | None]()
-    org_permissions = _Read[tuple[str, ...]]()
-    scopes = _Read[tuple[str, ...]]()
-    factor_verification_age = _Read[tuple[int, int] | None]()
-    token_type = _Read[TokenType | None]()
-    issuer = _Read[str | None]()
-    source = _Read[Source | None]()
-    issued_at = _Read[int | None]()
-    expires_at = _Read[int | None]()
-    reason = _Read[str | None]()
-    has = _Read[Callable[..., bool]]()
+    #: Whether `value` has to run for each reading, not only until the first has succeeded.
+    notes_each_reading: ClassVar[bool] = False
+
+    is_authenticated: _Read[bool] = _Read()
+    user_id: _Read[str | None] = _Read()
+    session_id: _Read[str | None] = _Read()
+    session_claims: _Read[Mapping[str, Any]] = _Read()
+    session_status: _Read[str | None] = _Read()
+    actor: _Read[Mapping[str, Any] | None] = _Read()
+    org_id: _Read[str | None] = _Read()
+    org_slug: _Read[str | None] = _Read()
+    org_role: _Read[str | None] = _Read()
+    org_permissions: _Read[tuple[str, ...]] = _Read()
+    scopes: _Read[tuple[str, ...]] = _Read()
+    factor_verification_age: _Read[tuple[int, int] | None] = _Read()
+    token_type: _Read[TokenType | None] = _Read()
+    issuer: _Read[str | None] = _Read()
+    source: _Read[Source | None] = _Read()
+    issued_at: _Read[int | None] = _Read()
+    expires_at: _Read[int | None] = _Read()
+    reason: _Read[str | None] = _Read()
+    has: _Read[Has] = _Read()
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -282,6 +315,10 @@ class RequestAuth:
     def value(self) -> Auth:
         """The plain, immutable `Auth`, free of the request."""
         return self._exchange.read()
+
+    def claims_as(self, kind: type[T]) -> T:
+        """The claims as an instance of your type: see `Auth.claims_as`."""
+        return self.value.claims_as(kind)
 
     def get_token(self, template: str | None = None) -> str | None:
         """The session token that the request carried; None when nobody is signed in.

@@ -11,9 +11,9 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Final, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, TypeVar, cast
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
@@ -21,7 +21,7 @@ from .errors import ConfigurationError
 G = TypeVar("G", bound="SettingsGroup")
 
 PREFIX: Final = "SESSION_CLAIMS_"
-_USERINFO: Final = re.compile(r"//[^/@]*@")
+_USERINFO: Final = re.compile(r"//[^/\s'\"]*@")
 
 
 class Fault(Exception):
@@ -70,10 +70,12 @@ def text(value: Any) -> str:
 
 
 def list_of(what: str, example: str) -> Callable[[Any], tuple[str, ...]]:
+    several = what[:-1] + "ies" if what.endswith("y") else what + "s"
+
     def check(value: Any) -> tuple[str, ...]:
         if isinstance(value, str) or not isinstance(value, (list, tuple, set, frozenset)):
             raise Fault(
-                f"write a list of {what}: [{example}]"
+                f"write a list of {several}: [{example}]"
                 f" (in an environment variable as JSON: '[{example}]')"
             )
         items = list(cast("Iterable[Any]", value))
@@ -198,6 +200,18 @@ def origin_of(address: str) -> str | None:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
 
 
+def as_browsers_send(origin: str) -> str | None:
+    """An origin whose host is in another alphabet, in ASCII (RFC 3492); None: it cannot be told."""
+    scheme, _, host = origin.partition("://")
+    try:
+        ascii_host = host.encode("idna").decode("ascii")
+        told = ascii_host.encode("ascii").decode("idna") == host
+    except UnicodeError:
+        return None
+    # Of ß and its like, browsers make something else than Python's older rules do.
+    return f"{scheme}://{ascii_host}" if told else None
+
+
 TEXT: Final = Rule("string", text, to_text)
 URL: Final = Rule("https address", url)
 FLAG: Final = Rule("True or False", _flag, _flag_from_text)
@@ -220,12 +234,25 @@ def some_of(*allowed: str) -> Rule:
 # --- groups -------------------------------------------------------------------------------
 
 
+class Provenance(NamedTuple):
+    """Where the value of a setting came from."""
+
+    #: "keyword": given in code; "config": the mapping; "environment": a fall-back name there.
+    kind: Literal["keyword", "config", "environment"]
+    #: The key under which it was found.
+    name: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class SettingsGroup:
     """What every group of settings can do; fields are checked when one is made."""
 
     #: How messages name the settings: `SESSION_CLAIMS_LEEWAY`; None: `leeway`.
     prefix: str | None = field(default=None, repr=False, compare=False)
+    #: Setting -> where `from_mapping` found it; what is not in here has its default.
+    provenance: Mapping[str, Provenance] = field(
+        default_factory=dict[str, Provenance], repr=False, compare=False
+    )
     #: Groups whose keys may always stand beside ours.
     companions: ClassVar[tuple[type[SettingsGroup], ...]] = ()
 
@@ -265,6 +292,7 @@ class SettingsGroup:
         *,
         also: Iterable[type[SettingsGroup]] = (),
         fallbacks: Mapping[str, Any] | None = None,
+        keywords: Collection[str] = (),
     ) -> G:
         """The group from a mapping with upper-case keys.
 
@@ -273,12 +301,13 @@ class SettingsGroup:
             prefix: what our keys begin with; another key that begins so is an error.
             also: other groups whose keys may stand in the mapping.
             fallbacks: where fall-back names (`CLERK_SECRET_KEY`) are looked up.
+            keywords: the settings (lower case) whose values in the mapping were given in code.
 
         Raises:
             ConfigurationError: naming the key, what it got and what to write.
         """
         _refuse_unknown(mapping, prefix, (*also, cls, *cls.companions))
-        return _read_group(cls, mapping, prefix, fallbacks)
+        return _read_group(cls, mapping, prefix, fallbacks or {}, keywords)
 
 
 def setting_fields(group: type[SettingsGroup]) -> list[Any]:
@@ -302,18 +331,31 @@ def _refuse_unknown(
 
 
 def _read_group(
-    group: type[G], mapping: Mapping[str, Any], prefix: str, fallbacks: Mapping[str, Any] | None
+    group: type[G],
+    mapping: Mapping[str, Any],
+    prefix: str,
+    fallbacks: Mapping[str, Any],
+    keywords: Collection[str],
 ) -> G:
     given: dict[str, Any] = {}
+    origin: dict[str, Provenance] = {}
     for entry in setting_fields(group):
-        value = mapping.get(prefix + entry.name.upper())
+        key = prefix + entry.name.upper()
+        value = mapping.get(key)
         if value is not None:
             given[entry.name] = entry.metadata["rule"].from_text(value)
+            by_keyword = entry.name in keywords
+            origin[entry.name] = (
+                Provenance("keyword", entry.name) if by_keyword else Provenance("config", key)
+            )
     if group.fallbacks_apply(given):
         for entry in setting_fields(group):
             name = entry.metadata["fallback"]
             if name and entry.name not in given:
-                value = mapping.get(name) or (fallbacks or {}).get(name)
+                value = mapping.get(name) or fallbacks.get(name)
                 if value:
                     given[entry.name] = value
-    return group(prefix=prefix, **given)
+                    origin[entry.name] = Provenance(
+                        "config" if mapping.get(name) else "environment", name
+                    )
+    return group(prefix=prefix, provenance=origin, **given)

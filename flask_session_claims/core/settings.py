@@ -19,6 +19,7 @@ from .schema import (
     Fault,
     Rule,
     SettingsGroup,
+    as_browsers_send,
     choice,
     is_loopback,
     json_list,
@@ -45,6 +46,9 @@ def _origins(value: Any) -> tuple[str, ...]:
             raise Fault(
                 f"{origin!r} is no origin; write scheme, host and port without a path: {hint}"
             )
+        if not origin.isascii():
+            hint = as_browsers_send(origin) or "https://xn--…"
+            raise Fault(f'{origin!r} is never what a browser sends; write "{hint}"')
     return listed
 
 
@@ -286,8 +290,9 @@ class VerifierSettings(SettingsGroup):
         except Fault:
             self.refuse(
                 "jwks_url",
-                f"is unset, and {self.label('issuer')} is no https:// address to derive it from;"
-                " write the address of the key set, or give the keys.",
+                f"is unset, and {self.label('issuer')} is {show(issuer)}, no https:// address to"
+                " derive it from; write the issuer as its tokens have it, the address of the key"
+                " set, or give the keys.",
             )
         return self._request("issuer", issuer.rstrip("/") + "/.well-known/jwks.json")
 

@@ -7,6 +7,7 @@ tokens live for a minute and old ones have expired. Reading takes no lock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,11 +48,11 @@ class TokenCache:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.bytes = 0
+        self.bytes: int = 0
         self._max_bytes = size * BYTES_PER_ENTRY
         self._entries: dict[bytes, Verified] = {}
         self._lock = ForkSafeLock()
-        self.get = self._entries.get
+        self.get: Callable[[bytes], Verified | None] = self._entries.get
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -8,7 +8,6 @@ the cache is judged anew by everything that time, keys and revocations can chang
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import Any, Final
 
 from . import clerk
@@ -31,6 +30,7 @@ from .jose import (
 from .jsontext import FrozenDict, parse_object
 from .keys import FetchedKeys, GivenKeys, KeySource, Notify
 from .keyset import KeySet
+from .recall import Recall, digest_of, make_recall
 from .settings import VerifierSettings
 from .tokencache import TokenCache, Verified, estimated_bytes
 
@@ -65,7 +65,7 @@ class VerifierFlows:
         self.settings = settings
         self.keys = keys
         self._trusts = keys.trusts
-        self.cache = TokenCache(settings.token_cache_size)
+        self.cache: TokenCache = TokenCache(settings.token_cache_size)
         self._find = self.cache.get
         self._clock = clock
         self._freshness: Freshness = freshness or AlwaysFresh()
@@ -76,6 +76,14 @@ class VerifierFlows:
         self._leeway = settings.leeway
         self._max_length = settings.max_token_length
         self._caching = settings.token_cache_size > 0
+        #: The short way; whoever gets None from it calls `attempt`.
+        self.recall: Recall = make_recall(
+            settings,
+            self.cache,
+            trusts=keys.trusts,
+            clock=clock,
+            freshness=None if self._always_fresh else self._freshness,
+        )
 
     # --- what the shells call: first the plain way, then the flow ---
 
@@ -86,7 +94,7 @@ class VerifierFlows:
             TokenError: it is refused, whatever the outside may say.
         """
         key = self._name(token)
-        entry = self._find(key) if self._caching else None
+        entry = self._find(key)
         if entry is not None and self._trusts(entry.key):
             # The path of nearly every request, so the common outcome is spelt out.
             now, leeway = self._clock(), self._leeway
@@ -192,10 +200,7 @@ class VerifierFlows:
             raise TokenError("token-too-large")
         if not self._caching:
             return b""
-        try:
-            return sha256(token.encode("ascii")).digest()
-        except UnicodeEncodeError:
-            raise TokenError("token-invalid") from None
+        return digest_of(token)
 
     def _stands(self, claims: FrozenDict[str, Any]) -> bool:
         standing = self._standing(claims)

@@ -1,41 +1,28 @@
-"""`SessionClaims`: what runs around each request, and where the current one's `Auth` is.
-
-`g` may outlive a request (a pushed app context) and be shared by two (a request made inside a
-view), so only `g.auth` is there, assigned on every request and taken away at its end. What
-decides is kept on the request object itself.
-"""
+"""`SessionClaims`: one app's settings read, its requests hooked into, its callbacks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, overload
 
-from flask import Flask, current_app, g, has_request_context, request
-from werkzeug.local import LocalProxy
+from flask import Blueprint, Flask
 
 from ..core.asks import Fetch
 from ..core.auth import Auth
-from ..core.errors import ConfigurationError, UnavailableError
+from ..core.errors import ConfigurationError
 from ..core.freshness import Freshness
-from ..core.gate import ALLOW, Decision, Requirement, judge
-from ..core.policy import Plan, plan_for
-from ..core.request import Exchange, RequestAuth
-from ..io.headers import apply_headers
-from ..io.reading import Reading, announce, settings_from
-from ..io.signals import emit, token_rejected
+from ..core.schema import PREFIX
+from ..io.reading import Refreshed, announce, settings_from
+from ..io.signals import claims_refreshed, emit, token_rejected
 from ..io.transports import Wsgi
 from .cli import command_group
-from .refusals import refuse
+from .current import current_auth, install
+from .side import EXTENSION, Callback, Callbacks, FlaskSide, Occasion, Select
 
-if TYPE_CHECKING:
-    from flask.typing import ResponseReturnValue
-    from flask.wrappers import Request, Response
-
-EXTENSION: Final = "session_claims"
-_EXCHANGE: Final = "_session_claims"
-_UNSET: Final[Any] = object()
-_NO_PLAN: Final = (None, None)
+C = TypeVar("C", bound=Callback)
 
 
 class SessionClaims:
@@ -43,6 +30,10 @@ class SessionClaims:
 
     Args:
         app: the app, or None to call `init_app` later. One object serves several apps.
+        name: for a further issuer of an app that has a SessionClaims already. Its settings are
+            `ADMIN_SESSION_CLAIMS_*` for the name `admin`; it judges what `select` sends it.
+        select: given the request, the name of the one that judges it; None: this one. It looks
+            at the host or the path, and never at what the token says.
         clock: seconds since 1970 UTC, for the times in tokens.
         fetch: the network for key sets, if requests shall not be it.
         freshness: what knows about revocations and changed claims.
@@ -56,15 +47,24 @@ class SessionClaims:
         self,
         app: Flask | None = None,
         *,
+        name: str | None = None,
+        select: Select | None = None,
         clock: Callable[[], float] = time.time,
         fetch: Fetch | None = None,
         freshness: Freshness | None = None,
         **overrides: Any,
     ) -> None:
+        if name is not None and (not isinstance(name, str) or not name.isidentifier()):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"name: got {name!r}; write a word, such as 'admin'.")
+        if name is not None and select is not None:
+            raise ConfigurationError("select: give it to the SessionClaims without a name.")
+        self._name = name
+        self._select = select
         self._clock = clock
         self._fetch = fetch
         self._freshness = freshness
         self._overrides = overrides
+        self._callbacks = Callbacks()
         if app is not None:
             self.init_app(app)
 
@@ -74,16 +74,46 @@ class SessionClaims:
         Raises:
             ConfigurationError: a setting is wrong, or the app has a SessionClaims already.
         """
-        if EXTENSION in app.extensions:
+        if not isinstance(app, Flask):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"SessionClaims: got a {type(app).__name__}; give the app.")
+        home: FlaskSide | None = app.extensions.get(EXTENSION)
+        if self._name is None and home is not None:
             raise ConfigurationError(
-                "this app has a SessionClaims already; call init_app once for each app."
+                "this app has a SessionClaims already; call init_app once for each app, or give"
+                ' a further issuer a name: SessionClaims(app, name="admin", …).'
             )
-        gates, settings = settings_from(app.config, self._overrides)
+        if self._name is not None and (home is None or self._name in home.named):
+            wrong = "make the one without a name first" if home is None else "this app has that one"
+            raise ConfigurationError(f"name={self._name!r}: {wrong}.")
+        side = self._side(app)
+        side.settle_in(home, self._callbacks)
+        if home is not None:
+            home.named[self._name or ""] = side
+        else:
+            side.select = self._select
+            app.extensions[EXTENSION] = side
+            install(app, side)
+            app.context_processor(lambda: {"auth": current_auth})
+            app.cli.add_command(command_group())
+        announce(side.settings)
+
+    def _side(self, app: Flask) -> FlaskSide:
+        prefix = PREFIX if self._name is None else f"{self._name.upper()}_{PREFIX}"
+        try:
+            self._refuse_borrowed_issuer(app, prefix)
+            gates, settings = settings_from(app.config, self._overrides, prefix=prefix)
+        except ConfigurationError as error:
+            from .cli.failure import for_terminal
+
+            raise for_terminal(error) from None
 
         def rejected(reason: str, source: str | None) -> None:
             emit(token_rejected, app, wrapper=app.ensure_sync, reason=reason, source=source)
 
-        reading = Reading(
+        def refreshed(auth: Auth, changed: frozenset[str]) -> None:
+            emit(claims_refreshed, app, wrapper=app.ensure_sync, auth=auth, changed=changed)
+
+        return FlaskSide(
             gates,
             settings,
             Wsgi(),
@@ -91,155 +121,63 @@ class SessionClaims:
             fetch=self._fetch,
             freshness=self._freshness,
             rejected=rejected,
+            refreshed=Refreshed(lambda: claims_refreshed.has_receivers_for(app), refreshed),
         )
-        app.extensions[EXTENSION] = reading
-        _install(app, reading)
-        app.cli.add_command(command_group())
-        announce(settings)
 
-
-class FlaskAuth(RequestAuth):
-    """A `RequestAuth` for which "it cannot be told" is Flask's 503."""
-
-    __slots__ = ()
-
-    @property
-    def value(self) -> Auth:
-        exchange = self._exchange
-        settled = exchange.settled
-        if type(settled) is Auth and not exchange.looks_away:
-            exchange.was_read = True
-            return settled
-        try:
-            return exchange.read()
-        except UnavailableError as error:
-            decision = Decision("unavailable", error.code, retry_after=error.retry_after)
-            refuse(decision, exchange.facts)
-            raise
-
-    def is_of(self, exchange: Exchange) -> bool:
-        """Whether it reads that exchange."""
-        return self._exchange is exchange
-
-
-def _install(app: Flask, reading: Reading) -> None:
-    views = app.view_functions
-    plans: dict[str, tuple[Any, Plan]] = {}  # by endpoint, as long as it has this view
-
-    def begin_request() -> ResponseReturnValue | None:
-        here = cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # pyright: ignore
-        exchange = here.__dict__.get(_EXCHANGE) or _begin(reading, here)
-        rule = here.url_rule
-        if rule is None:
-            return None
-        view = views.get(rule.endpoint)
-        planned, plan = plans.get(rule.endpoint, _NO_PLAN)
-        if plan is None or planned is not view:
-            plan = plan_for(view, reading.gates)
-            plans[rule.endpoint] = view, plan
-        exchange.looks_away = not plan.looked_at
-        due = plan.due
-        if plan.due_for_fdi and Wsgi.is_fdi(here.environ):
-            due = plan.due_for_fdi
-        for requirement in due:
-            refusal = check(requirement)
-            if refusal is not None:
-                return refusal
-        return None
-
-    def finish_response(response: Response) -> Response:
-        exchange = getattr(request, _EXCHANGE, None)
-        if exchange is None or not (exchange.was_read or exchange.effects):
-            return response
-        apply_headers(exchange, reading.settings, response.headers)
-        return response
-
-    def end_request(error: BaseException | None) -> None:
-        exchange = getattr(request, _EXCHANGE, None)
-        here = g._get_current_object().__dict__  # pyright: ignore
-        here.pop("auth", None)
-        if exchange is not None:
-            exchange.is_over = True
-            if exchange.outer is not None and not exchange.outer.is_over:
-                here["auth"] = FlaskAuth(exchange.outer)
-
-    # First in and last out, so that every other hook sees our auth.
-    app.before_request_funcs.setdefault(None, []).insert(0, begin_request)
-    app.after_request_funcs.setdefault(None, []).insert(0, finish_response)
-    app.teardown_request_funcs.setdefault(None, []).insert(0, end_request)
-
-
-class FlaskExchange(Exchange):
-    """An exchange that knows the one in whose view its request was made, if `g` is shared."""
-
-    outer: FlaskExchange | None = None
-    is_over = False
-
-
-def _begin(reading: Reading, here: Request) -> FlaskExchange:
-    exchange = FlaskExchange(here.environ, reading)
-    setattr(here, _EXCHANGE, exchange)
-    shared = g._get_current_object().__dict__  # pyright: ignore
-    before = shared.get("auth")
-    if before is not None:
-        exchange.outer = before._exchange
-    shared["auth"] = FlaskAuth(exchange)
-    return exchange
-
-
-def _state() -> Reading:
-    state = current_app.extensions.get(EXTENSION)
-    if not isinstance(state, Reading):
-        raise ConfigurationError(
-            "this app has no SessionClaims; write SessionClaims(app), or init_app(app)."
+    def _refuse_borrowed_issuer(self, app: Flask, prefix: str) -> None:
+        # Without one, Clerk's usual variables would make it the app's first issuer once more.
+        own = self._overrides
+        config: dict[str, Any] = dict(app.config)
+        given = (
+            own.get(n) or config.get(prefix + n.upper())
+            for n in ("issuer", "clerk_publishable_key")
         )
-    return state
+        if self._name is not None and not any(given):
+            raise ConfigurationError(
+                f"{prefix}ISSUER: is unset; a SessionClaims with a name needs an issuer of its own."
+            )
 
+    @overload
+    def unauthenticated(self, callback: C) -> C: ...
+    @overload
+    def unauthenticated(self, *, blueprint: Blueprint | str) -> Callable[[C], C]: ...
+    def unauthenticated(self, callback: Any = None, *, blueprint: Any = None) -> Any:
+        """Answer requests that would be refused with 401 or sent to the sign-in page.
 
-def _exchange() -> FlaskExchange:
-    """The exchange of the request at hand, begun here if our hook has not run for it."""
-    exchange = getattr(request, _EXCHANGE, None)
-    return exchange or _begin(_state(), cast("Request", request._get_current_object()))  # type: ignore[attr-defined]  # pyright: ignore
+        The function, sync or async, is given the `NotSignedIn` (`error_code` says why) and gives
+        what a view may return, or None for the usual answer. `blueprint=`: for its views alone.
+        """
+        return self._on("unauthenticated", callback, place=blueprint)
 
+    @overload
+    def forbidden(self, callback: C) -> C: ...
+    @overload
+    def forbidden(self, *, blueprint: Blueprint | str) -> Callable[[C], C]: ...
+    def forbidden(self, callback: Any = None, *, blueprint: Any = None) -> Any:
+        """Answer requests that would be refused with 403; given the `NotAllowed`.
 
-def check(requirement: Requirement) -> ResponseReturnValue | None:
-    """None if the request at hand meets `requirement`, or the redirect to sign in.
+        Otherwise like `unauthenticated`.
+        """
+        return self._on("forbidden", callback, place=blueprint)
 
-    Raises:
-        NotSignedIn, NotAllowed, IdentityUnavailable: it does not.
-    """
-    exchange = _exchange()
-    decision = judge(exchange, requirement)
-    return None if decision is ALLOW else refuse(decision, exchange.facts)
+    def wants_page(self, function: C) -> C:
+        """Say whether a refused request gets a page (a redirect, HTML) or JSON.
 
+        The function, never async, is given the request and gives True, False, or None to let
+        the usual negotiation decide.
 
-def get_auth(default: Any = _UNSET) -> Auth:
-    """The plain `Auth` of the request at hand.
+        Raises:
+            ConfigurationError: it is no plain function, or there is one already.
+        """
+        if not callable(function) or iscoroutinefunction(function):
+            raise ConfigurationError(f"wants_page: got {function!r}; give a plain function.")
+        if self._callbacks.wants_page is not None:
+            raise ConfigurationError("wants_page: this app has one already; keep one.")
+        self._callbacks.wants_page = function
+        return function
 
-    Args:
-        default: what to give outside a request, instead of raising.
-
-    Raises:
-        RuntimeError: there is no request.
-    """
-    if not has_request_context():
-        if default is not _UNSET:
-            return cast(Auth, default)
-        raise RuntimeError(
-            "nobody can be signed in outside a request; in a shell or a task pass the Auth along"
-            " (get_auth() inside the request), in a test use the client of"
-            " flask_session_claims.testing, or get_auth(default=None)."
-        )
-    return FlaskAuth(_exchange()).value
-
-
-def _current() -> RequestAuth:
-    if not has_request_context():
-        get_auth()
-    exchange = _exchange()
-    bound = getattr(g, "auth", None)
-    return bound if type(bound) is FlaskAuth and bound.is_of(exchange) else FlaskAuth(exchange)
-
-
-#: The `RequestAuth` of the request at hand: what `g.auth` is.
-current_auth: RequestAuth = LocalProxy(_current)  # type: ignore[assignment]
+    def _on(self, occasion: Occasion, callback: Any, *, place: Blueprint | str | None) -> Any:
+        if callback is None:
+            return partial(self._on, occasion, place=place)
+        self._callbacks.add(occasion, callback, place)
+        return callback

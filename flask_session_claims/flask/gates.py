@@ -16,7 +16,7 @@ from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.gate import SIGNED_IN, Requirement, make_requirement, must_ask
 from ..core.policy import mark_gate, mark_public
-from .extension import check
+from .current import check
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -34,9 +34,9 @@ class Gate:
         self.__name__ = "session_claims_gate"
 
     @overload
-    def __call__(self) -> ResponseReturnValue | None: ...
-    @overload
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]: ...
+    @overload
+    def __call__(self) -> ResponseReturnValue | None: ...
     def __call__(self, view: Callable[..., Any] | None = None) -> Any:
         return check(self.requirement) if view is None else guard(view, self.requirement)
 
@@ -70,13 +70,13 @@ class _LoginRequired(Gate):
     `allow_actor=False` refuses those who act for the user. `live=True` reads the session store.
     """
 
-    @overload
-    def __call__(self) -> Any: ...
-    @overload
+    @overload  # type: ignore[override]
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]: ...
     @overload
     def __call__(self, *, live: bool = False, allow_actor: bool = True) -> Gate: ...
-    def __call__(
+    @overload  # not what a call is read as, but what makes it a before_request function
+    def __call__(self) -> ResponseReturnValue | None: ...  # type: ignore[overload-cannot-match] # pyright: ignore
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         view: Callable[..., Any] | None = None,
         *,
@@ -91,10 +91,12 @@ class _LoginRequired(Gate):
         return Gate(make_requirement(live=bool(live), allow_actor=allow_actor is not False))
 
 
-login_required = _LoginRequired(SIGNED_IN)
+login_required: _LoginRequired = _LoginRequired(SIGNED_IN)
 
 
 def claims_required(
+    view: None = None,
+    /,
     *,
     role: str | None = None,
     permission: str | None = None,
@@ -129,7 +131,7 @@ def claims_required(
         claims=claims,
         predicate=predicate,
     )
-    return Gate(must_ask(requirement))
+    return Gate(must_ask(requirement, view))
 
 
 def public(view: V) -> V:

@@ -53,6 +53,13 @@ _KINDS: dict[str, type[_Refused]] = {
 }
 
 
+def error_of(decision: Decision, facts: RequestFacts) -> NotSignedIn | NotAllowed:
+    """The refusal as an exception, also where a redirect would be sent; for callbacks."""
+    if decision.act == "forbid":
+        return NotAllowed(refusal_of(decision, facts))
+    return NotSignedIn(refusal_of(decision._replace(act="challenge", location=None), facts))
+
+
 def refuse(decision: Decision, facts: RequestFacts) -> Response:
     """The answer to send (a redirect, a preflight), or raises the refusal."""
     refusal = refusal_of(decision, facts)

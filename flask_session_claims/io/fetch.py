@@ -201,11 +201,22 @@ def _get(request: KeyRequest, line: _Line, deadline: float) -> KeyDocument:
                 stream=True,
             ) as response:
                 if response.status_code != 200:
-                    raise _Problem(f"answered {response.status_code}")
+                    raise _Problem(f"answered {response.status_code}{_hint(response)}")
                 body = _read(response, deadline)
                 return KeyDocument(body, _lifetime(response.headers))
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _Problem(f"could not be reached ({type(error).__name__})") from None
+            raise _Problem(f"could not be reached ({_kind(error)})") from None
+
+
+def _hint(response: requests.Response) -> str:
+    moved = response.is_redirect
+    return "; a redirect is not followed, write the address it leads to" if moved else ""
+
+
+def _kind(error: Exception) -> str:
+    """The name of what urllib3 ran into, which tells an unknown host from a closed port."""
+    wrapped = error.args[0] if error.args else None
+    return type(getattr(wrapped, "reason", None) or error).__name__
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:

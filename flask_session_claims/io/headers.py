@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ..core.request import Exchange, response_headers
-from ..core.settings import VerifierSettings
 
 
 class MutableHeaders(Protocol):
@@ -17,7 +16,7 @@ class MutableHeaders(Protocol):
     def add(self, key: str, value: str, /) -> Any: ...
 
 
-def apply_headers(exchange: Exchange, settings: VerifierSettings, headers: MutableHeaders) -> None:
+def apply_headers(exchange: Exchange, headers: MutableHeaders) -> None:
     """What the exchange asks of a response, in Werkzeug's headers."""
     vary = cache_control = None
     for name, value in headers:  # once through: a failing look-up costs Werkzeug an exception
@@ -26,7 +25,7 @@ def apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Mutab
             vary = value if vary is None else f"{vary}, {value}"
         elif lower == "cache-control":
             cache_control = value
-    replace, add = response_headers(exchange, settings, vary, cache_control)
+    replace, add = response_headers(exchange, vary, cache_control)
     plain = vary is None and cache_control is None
     for name, value in replace:
         if plain:
@@ -35,3 +34,21 @@ def apply_headers(exchange: Exchange, settings: VerifierSettings, headers: Mutab
             headers[name] = value
     for name, value in add:
         headers.add(name, value)
+
+
+def add_to(headers: list[tuple[str, str]], exchange: Exchange) -> None:
+    """What the exchange asks of a response, in the header list of a WSGI response."""
+    vary = cache_control = None
+    for name, value in headers:
+        length = len(name)  # spares nearly all names the rest
+        if length == 4 and name.lower() == "vary":
+            vary = value if vary is None else f"{vary}, {value}"
+        elif length == 13 and name.lower() == "cache-control":
+            cache_control = value
+    replace, add = response_headers(exchange, vary, cache_control)
+    if vary is not None or cache_control is not None:
+        replaced = {name.lower() for name, _ in replace}
+        headers[:] = [field for field in headers if field[0].lower() not in replaced]
+    headers += replace
+    if add:
+        headers += add

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, Final
 
 logger: Final = logging.getLogger("flask_session_claims")
 
+_USERINFO: Final = re.compile(r"//[^/\s'\"]*@")
+_QUERY: Final = re.compile(r"\?[^#\s]+")
+
 _KEY_EVENTS: Final = {
-    "keys-fetched": (logging.INFO, "key set fetched: %(count)s keys"),
-    "keys-failed": (logging.WARNING, "key set not fetched: %(problem)s"),
-    "keys-skipped": (logging.WARNING, "key set entry not used: %(problem)s"),
+    "keys-fetched": (logging.INFO, "key set fetched from %(address)s: %(count)s key(s)"),
+    "keys-failed": (logging.WARNING, "key set not fetched from %(address)s: %(problem)s"),
+    "keys-skipped": (logging.WARNING, "key set entry not used, from %(address)s: %(problem)s"),
 }
+
+
+def without_secrets(address: str) -> str:
+    """A URL without what may be a secret in it: user, password, query."""
+    return _QUERY.sub("?…", _USERINFO.sub("//…@", address))
 
 
 def key_event(event: str, **data: Any) -> None:

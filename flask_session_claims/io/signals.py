@@ -18,6 +18,10 @@ _namespace: Final = Namespace()
 #: A token was sent and refused. `reason`: the exact code; `source`: "header" or "cookie".
 token_rejected: Final = _namespace.signal("token-rejected")
 
+#: A newer token of a session brought other claims of the app's own. `auth`: the new `Auth`;
+#: `changed`: a frozenset of claim names.
+claims_refreshed: Final = _namespace.signal("claims-refreshed")
+
 SyncWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from ..core.request import SAFE_METHODS, RequestFacts
 
-Fields = tuple[Sequence[str], Sequence[str]]
+Look = tuple[Sequence[str], Sequence[str], bool]
+Glance = tuple["str | None", "str | None", bool]
 _NO_FIELD: Sequence[str] = ()
 
 
@@ -21,15 +22,17 @@ class Wsgi:
     """Reads a WSGI environ (PEP 3333)."""
 
     @staticmethod
-    def acts(request: dict[str, Any]) -> bool:
-        return request["REQUEST_METHOD"] not in SAFE_METHODS
+    def glance(request: dict[str, Any]) -> Glance:
+        acts = request["REQUEST_METHOD"] not in SAFE_METHODS
+        return request.get("HTTP_AUTHORIZATION"), request.get("HTTP_COOKIE"), acts
 
     @staticmethod
-    def fields(request: dict[str, Any]) -> Fields:
+    def look(request: dict[str, Any]) -> Look:
         authorization, cookie = request.get("HTTP_AUTHORIZATION"), request.get("HTTP_COOKIE")
         return (
             _NO_FIELD if authorization is None else (authorization,),
             _NO_FIELD if cookie is None else (cookie,),
+            request["REQUEST_METHOD"] not in SAFE_METHODS,
         )
 
     @staticmethod
@@ -64,11 +67,14 @@ class Asgi:
     """Reads an ASGI connection scope (http or websocket)."""
 
     @staticmethod
-    def acts(request: dict[str, Any]) -> bool:
-        return request["type"] == "websocket" or request["method"] not in SAFE_METHODS
+    def glance(request: dict[str, Any]) -> Glance:
+        authorization, cookie, acts = Asgi.look(request)
+        if len(authorization) > 1 or len(cookie) > 1:
+            return None, None, acts
+        return (authorization[0] if authorization else None), (cookie[0] if cookie else None), acts
 
     @staticmethod
-    def fields(request: dict[str, Any]) -> Fields:
+    def look(request: dict[str, Any]) -> Look:
         authorization: list[str] = []
         cookie: list[str] = []
         for name, value in request["headers"]:
@@ -76,7 +82,8 @@ class Asgi:
                 cookie.append(value.decode("latin-1"))
             elif name == b"authorization":
                 authorization.append(value.decode("latin-1"))
-        return authorization, cookie
+        acts = request["type"] == "websocket" or request["method"] not in SAFE_METHODS
+        return authorization, cookie, acts
 
     @staticmethod
     def is_fdi(request: dict[str, Any]) -> bool:

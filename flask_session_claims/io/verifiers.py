@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..core.asks import Fetch
@@ -12,9 +13,10 @@ from ..core.credentials import Credentials
 from ..core.errors import TokenError, UnavailableError
 from ..core.freshness import Freshness
 from ..core.keys import Notify
+from ..core.keyset import KeySet
 from ..core.settings import VerifierSettings
 from ..core.verifier import VerifierFlows, key_source_of, refusal_without_token
-from .logs import key_event
+from .logs import key_event, without_secrets
 from .runtime import AsyncRuntime, Runtime, async_key_handlers, key_handlers
 
 
@@ -27,6 +29,8 @@ def _flows(
 ) -> VerifierFlows:
     # A clock that can be moved brings its own monotonic one (the test kit's does).
     steady = monotonic if monotonic is not None else getattr(clock, "monotonic", time.monotonic)
+    if not isinstance(source := settings.key_source, KeySet):
+        notify = partial(notify, address=without_secrets(source.url))
     keys = key_source_of(settings, monotonic=steady, notify=notify)
     return VerifierFlows(settings, clock=clock, keys=keys, freshness=freshness)
 

@@ -219,7 +219,7 @@ class Identity(Contract):
     def test_a_missing_claim_says_why_it_is_missing(self, site: Site, mint: Mint) -> None:
         signed_in = site.ask("/missing-claim", mint()).json["text"]
         assert "fullName" in signed_in
-        assert "template" in signed_in
+        assert "issuer makes the token" in signed_in
         signed_out = site.ask("/missing-claim").json["text"]
         assert "fullName" in signed_out
         assert "nobody is signed in" in signed_out

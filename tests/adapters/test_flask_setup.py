@@ -11,6 +11,7 @@ from flask import Flask, g
 from flask_session_claims import (
     ConfigurationError,
     SessionClaims,
+    claims_required,
     token_rejected,
 )
 from flask_session_claims.testing import FrozenClock, KeyServer, LocalIssuer, shared_key, signed_in
@@ -186,7 +187,8 @@ def test_a_receiver_that_fails_undoes_nothing_and_is_logged(app, logged):
 def test_the_doctor_is_content_with_given_keys_and_origins(app):
     result = app.test_cli_runner().invoke(args=["session-claims", "doctor"])
     assert result.exit_code == 0
-    assert "1 given keys" in result.output
+    assert "keys: 1 given in SESSION_CLAIMS_JWKS" in result.output
+    assert "azp must be https://app.example\n" in result.output
     assert "error" not in result.output
     assert "warning" not in result.output
 
@@ -224,3 +226,13 @@ def test_the_commands_of_two_apps_are_their_own(config):
         SessionClaims(app)
     for app in apps:
         assert app.test_cli_runner().invoke(args=["session-claims", "--help"]).exit_code == 0
+
+
+def test_claims_required_is_to_be_called():
+    with pytest.raises(ConfigurationError, match="is to be called"):
+        claims_required(lambda: "")
+
+
+def test_what_is_no_app_is_named_by_its_type():
+    with pytest.raises(ConfigurationError, match="got a str"):
+        SessionClaims("app")

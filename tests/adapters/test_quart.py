@@ -16,7 +16,9 @@ pytest.importorskip("quart")
 
 from quart import Blueprint, Quart, g, websocket
 from quart_session_claims import (
+    Auth,
     SessionClaims,
+    claims_refreshed,
     claims_required,
     login_required,
     public,
@@ -202,6 +204,62 @@ def test_sync_and_async_receivers_are_told_and_their_errors_undo_nothing(config)
         assert sorted(heard) == sorted(told)
     with token_rejected.connected_to(broken, app):
         assert shaken(app, "/ws", bad).said["reason"] == "token-invalid"
+
+
+def test_changed_claims_are_told_once_in_requests_and_websockets(config, issuer):
+    app, heard = make(config), []
+    socket(app, "/ws")
+
+    @app.get("/me")
+    async def me() -> dict[str, Any]:
+        return {"user": g.auth.user_id}
+
+    def sent(after: int, **claims: Any) -> dict[str, str]:
+        token = issuer.mint("ada", azp=APP, iat=1_700_000_000 + after, nbf=1_700_000_000, **claims)
+        return {"Authorization": f"Bearer {token}"}
+
+    def plain(sender: Any, *, auth: Auth, changed: frozenset[str], **extra: Any) -> None:
+        heard.append(("plain", sender is app, auth.user_id, sorted(changed)))
+
+    async def awaited(sender: Any, *, changed: frozenset[str], **extra: Any) -> None:
+        await asyncio.sleep(0)
+        heard.append(("awaited", sorted(changed)))
+
+    async def broken(sender: Any, **extra: Any) -> None:
+        raise LookupError("the receiver's own mistake")
+
+    free, pro, team = sent(0, plan="free"), sent(10, plan="pro"), sent(20, plan="team", seats=3)
+    with claims_refreshed.connected_to(plain, app), claims_refreshed.connected_to(awaited, app):
+        for headers in (free, free, pro, free, pro):
+            assert shaken(app, "/ws", bearer(headers)).status == 101
+        pending = sent(15, plan="x", sts="pending")
+        assert shaken(app, "/ws", bearer(pending)).said["reason"] == "session-pending"
+        assert sorted(heard) == [("awaited", ["plan"]), ("plain", True, "ada", ["plan"])]
+        heard.clear()
+
+        async def ask() -> None:
+            for headers in (pro, team, team):
+                reply = await app.test_client().get("/me", headers=headers)
+                assert await reply.get_json() == {"user": "ada"}
+
+        asyncio.run(ask())
+        told = [("awaited", ["plan", "seats"]), ("plain", True, "ada", ["plan", "seats"])]
+        assert sorted(heard) == told
+    with claims_refreshed.connected_to(broken, app):
+        assert shaken(app, "/ws", bearer(sent(30))).said["user"] == "ada"
+
+
+def test_the_names_are_those_that_the_documentation_lists():
+    import quart_session_claims
+
+    assert quart_session_claims.__all__ == [
+        "AsyncRequestAuth", "Auth", "ClaimError", "ClaimName", "ConfigurationError",
+        "SessionClaims", "SessionClaimsError", "SessionError", "TokenError", "UnavailableError",
+        "claims_refreshed", "claims_required", "current_auth", "get_auth", "login_required",
+        "public", "token_rejected",
+    ]  # fmt: skip
+    for name in quart_session_claims.__all__:
+        assert getattr(quart_session_claims, name) is not None
 
 
 def test_a_view_that_is_replaced_is_judged_anew(config, alice):

@@ -16,6 +16,8 @@ CORE = {
     "AsyncRequestAuth",
     "AsyncVerifier",
     "Auth",
+    "ClaimError",
+    "ClaimName",
     "ConfigurationError",
     "Credentials",
     "RequestAuth",
@@ -26,6 +28,7 @@ CORE = {
     "Verifier",
     "VerifierSettings",
     "credentials_from",
+    "claims_refreshed",
     "token_rejected",
     "verify_jws",
 }
@@ -34,13 +37,16 @@ FLASK = {
     "claims_required",
     "current_auth",
     "get_auth",
+    "is_safe_redirect",
     "login_required",
     "public",
+    "redirect_target",
 }
 KIT = {
     "FrozenClock",
     "KeyServer",
     "LocalIssuer",
+    "auth_as",
     "minted_secrets",
     "record_secrets",
     "shared_key",

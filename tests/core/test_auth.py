@@ -53,12 +53,16 @@ class Looked:
     """A side over one outcome, which counts how often it is asked; and its own transport."""
 
     gates = GateSettings()
+    wants_page = None
 
     def __init__(self, outcome: Auth | UnavailableError, token: str | None = None) -> None:
         self.transport = self
         self.asked = 0
         self._outcome = outcome
         self._token = token
+
+    def recall(self, exchange: Exchange) -> Auth | None:
+        return None
 
     def now(self, exchange: Exchange) -> Auth:
         self.asked += 1
@@ -122,12 +126,19 @@ def test_a_repr_has_no_claims():
     assert "session_claims" not in repr(SIGNED_IN)
 
 
+@pytest.mark.parametrize("name", ["full_name", "fullname", "Full-Name", "FULLNAME"])
+def test_a_claim_that_is_written_otherwise_is_named(name):
+    with pytest.raises(KeyError) as caught:
+        freeze({"sub": "user_1", "fullName": "Ada"})[name]
+    assert caught.value.args == (f"{name} is not in the session claims, but fullName is",)
+
+
 def test_a_missing_claim_says_why():
     for auth in (SIGNED_IN, pickle.loads(pickle.dumps(SIGNED_IN))):  # noqa: S301 (made here)
         with pytest.raises(KeyError) as caught:
             auth.session_claims["email"]
         (text,) = caught.value.args
-        assert text.startswith("email is not in the session claims")
+        assert text.startswith("email is not in the session claims: add it where")
         assert auth.session_claims.get("email") is None
         assert "email" not in auth.session_claims
     for auth in (NOBODY, Auth(), pickle.loads(pickle.dumps(NOBODY))):  # noqa: S301 (made here)

@@ -50,7 +50,7 @@ QUICK = {
     "oversize": "sent more than 524288 bytes",
     "oversize-chunked": "sent more than 524288 bytes",
     "gzip-bomb": "sent more than 524288 bytes",
-    "redirect": "answered 302",
+    "redirect": "answered 302; a redirect is not followed",
     "html": "the answer is no JSON key set",
     "not-json": "the answer is no JSON key set",
     "empty": "it holds no usable key",
@@ -134,8 +134,17 @@ def test_k8_only_200_is_an_answer(status):
 def test_k8_a_refused_connection_is_unavailable(server):
     """K8: nobody listens."""
     server.refuse()
-    with pytest.raises(UnavailableError, match="could not be reached"):
+    with pytest.raises(UnavailableError, match=r"could not be reached \(NewConnectionError\)"):
         get(server.url)
+
+
+def test_an_unknown_host_is_told_from_a_closed_port(monkeypatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(UnavailableError, match=r"could not be reached \(NameResolutionError\)"):
+        get("https://issuer.invalid/jwks.json")
 
 
 @pytest.mark.parametrize("mode", ["ok", "no-length"])

@@ -20,6 +20,7 @@ from flask_session_claims.core.gate import (
     decide,
     judge,
     make_requirement,
+    must_ask,
     prefers_html,
     sign_in_location,
     wants_page,
@@ -685,8 +686,14 @@ def exchange_for(who: str, **changes: Any) -> Exchange:
     return Exchange(environ, side)
 
 
+def test_claims_required_without_a_call_says_that_it_is_to_be_called() -> None:
+    with pytest.raises(ConfigurationError, match=r"write @claims_required\(role=…\)"):
+        must_ask(make_requirement(role="admin"), lambda: None)
+
+
 def respond(exchange: Exchange, vary: str | None = None, cache_control: str | None = None) -> Any:
-    return response_headers(exchange, exchange.side.settings, vary, cache_control)  # type: ignore[attr-defined]
+    replace, add = response_headers(exchange, vary, cache_control)
+    return replace, list(add)
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,9 @@ def test_a_key_set_that_came_is_logged_by_its_size(records) -> None:
     assert verifier.verify(issuer.mint())["sub"] == "user_1"
     (one,) = records
     assert (one.levelno, one.event) == (logging.INFO, "keys-fetched")
-    assert one.session_claims == {"count": 1}
+    address = "https://issuer.example/.well-known/jwks.json"
+    assert one.session_claims == {"count": 1, "address": address}
+    assert one.getMessage() == f"key set fetched from {address}: 1 key(s)"
     assert issuer.kid not in written(records)
 
 
@@ -209,8 +211,19 @@ def test_a_fetch_that_failed_is_logged_as_a_warning_with_its_problem(answer, rec
     assert (one.levelno, one.event) == (logging.WARNING, "keys-failed")
     assert one.session_claims["problem"]
     assert one.session_claims["serving_last"] is False
-    assert one.getMessage() == f"key set not fetched: {one.session_claims['problem']}"
+    data = one.session_claims
+    assert one.getMessage() == f"key set not fetched from {data['address']}: {data['problem']}"
+    assert data["address"] == "https://issuer.example/.well-known/jwks.json"
     assert one.exc_info is None
+
+
+def test_the_address_of_the_key_set_is_logged_without_what_may_be_a_secret(records) -> None:
+    address = "https://issuer.example/jwks?code=hidden-word"
+    verifier = fetching(Answers(body()), FrozenClock(), jwks_url=address)
+    with pytest.raises(UnavailableError):
+        verifier.verify(LocalIssuer(key=shared_key("ES256")).mint())
+    assert "from https://issuer.example/jwks?…: " in records[0].getMessage()
+    assert "hidden-word" not in written(records)
 
 
 def test_an_outage_says_that_the_last_keys_serve(records) -> None:

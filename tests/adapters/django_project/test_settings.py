@@ -166,11 +166,12 @@ print(Client().get("/", headers={{"Authorization": "Bearer " + {mint()!r}}}).con
 
 def test_the_names_are_those_that_the_documentation_lists() -> None:
     assert set(django_session_claims.__all__) == {
-        "AsyncRequestAuth", "Auth", "ClaimsRequiredMixin", "ConfigurationError",
+        "AsyncRequestAuth", "Auth", "ClaimError", "ClaimName", "ClaimsRequiredMixin",
+        "ConfigurationError",
         "IdentityUnavailable", "LoginRequiredMixin", "NotAllowed", "NotSignedIn", "RequestAuth",
         "SessionClaimsError", "SessionClaimsMiddleware", "SessionError", "TokenError",
-        "UnavailableError", "claims_required", "get_auth", "login_required", "public",
-        "token_rejected",
+        "UnavailableError", "claims_refreshed", "claims_required", "get_auth", "login_required",
+        "public", "token_rejected",
     }  # fmt: skip
     assert set(dir(django_session_claims)) >= set(django_session_claims.__all__)
     with pytest.raises(AttributeError):

@@ -11,6 +11,8 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import path
 from django_session_claims import (
     AsyncRequestAuth,
+    Auth,
+    claims_refreshed,
     login_required,
     token_rejected,
 )
@@ -20,7 +22,7 @@ from django_session_claims.plans import is_async
 from flask_session_claims.testing import KeyServer
 
 from ..django_setup import MIDDLEWARE
-from .site import BOTH, ISSUER, aget, asking, awho, mint, site, who
+from .site import BOTH, ISSUER, aget, asking, awho, get, mint, site, who
 
 # --- sync and async -----------------------------------------------------------------------
 
@@ -163,3 +165,38 @@ def test_receivers_sync_and_async_are_told_and_cannot_do_harm(ask: Any) -> None:
     assert sorted(told, key=str) == [
         (SessionClaimsConfig, "token-invalid", "header"), "token-invalid"
     ]  # fmt: skip
+
+
+def issued(after: int, **claims: Any) -> str:
+    return mint(iat=1_700_000_000 + after, nbf=1_700_000_000, **claims)
+
+
+def test_changed_claims_are_told_once_by_sync_and_async_views_together() -> None:
+    """One process may serve both, and a session goes from one to the other."""
+    told: list[Any] = []
+
+    def receiver(sender: Any, *, auth: Auth, changed: frozenset[str], **extra: Any) -> None:
+        told.append((sender, auth.user_id, sorted(changed)))
+
+    async def areceiver(sender: Any, **data: Any) -> None:
+        told.append("async")
+
+    def broken(sender: Any, **data: Any) -> None:
+        raise RuntimeError("the receiver's own mistake")
+
+    tokens = [issued(0, plan="free"), issued(10, plan="pro"), issued(20, plan="pro", seats=3)]
+    receivers = (broken, receiver, areceiver)
+    with site(path("", who), path("later", awho)):
+        for each in receivers:
+            claims_refreshed.connect(each)
+        try:
+            for token in (*tokens, *tokens):
+                for ask, address in ((get, "/"), (aget, "/later"), (aget, "/"), (get, "/later")):
+                    assert ask(address, token).json()["user"] == "user_1"
+                    assert ask(address, mint(sts="pending", plan="x")).json()["user"] is None
+        finally:
+            for each in receivers:
+                claims_refreshed.disconnect(each)
+    changes = [(SessionClaimsConfig, "user_1", [name]) for name in ("plan", "seats")]
+    assert [entry for entry in told if entry != "async"] == changes
+    assert told.count("async") == len(changes)

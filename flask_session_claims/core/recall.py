@@ -1,0 +1,91 @@
+"""The short way: from plain header fields to the `Auth` of a token that was verified before.
+
+It is the path of nearly every request, so it is one function, made once per verifier, with all
+it needs at hand. What it knows is the common case of `credentials_from` and of `attempt`, and
+all that a hit must be judged by again; whatever is unusual is left to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from .auth import Auth
+from .freshness import Freshness, Standing
+from .jose import Key
+from .settings import VerifierSettings
+
+if TYPE_CHECKING:
+    from .tokencache import TokenCache
+
+#: (Authorization field, Cookie field) -> who it is and by which token; None: find out.
+Recall = Callable[["str | None", "str | None"], "tuple[Auth, str] | None"]
+
+#: Copied for each token: OpenSSL takes longer to find SHA-256 than to use it.
+_EMPTY: Final = sha256()
+
+
+def digest_of(token: str) -> bytes:
+    """What a token is kept under; what is not ASCII becomes a character that no token has."""
+    name = _EMPTY.copy()
+    name.update(token.encode("ascii", "replace"))
+    return name.digest()
+
+
+def make_recall(
+    settings: VerifierSettings,
+    cache: TokenCache,
+    *,
+    trusts: Callable[[Key], bool],
+    clock: Callable[[], float],
+    freshness: Freshness | None,
+) -> Recall:
+    """The short way of one verifier; `freshness` None: everything is fresh."""
+    if not settings.token_cache_size:
+        return lambda authorization, cookie: None
+    takes_header = "header" in settings.token_sources
+    # Between Clerk's suffixed and plain cookies more than one field's text decides.
+    takes_cookie = settings.clerk_instance is None and "cookie" in settings.token_sources
+    name, leeway, find, empty = settings.cookie_name, settings.leeway, cache.get, _EMPTY
+    skip, longest = len(name) + 1, settings.max_token_length
+
+    def recall(authorization: str | None, cookie: str | None) -> tuple[Auth, str] | None:
+        if authorization is not None:
+            if not takes_header or authorization[:7] != "Bearer ":
+                return None
+            token, source = authorization[7:], "header"
+        elif cookie is not None and takes_cookie:
+            start = cookie.find(name)
+            value = start + skip
+            if start < 0 or (start and cookie[start - 2 : start] != "; "):
+                return None
+            if cookie[value - 1 : value] != "=":
+                return None
+            end = cookie.find(";", value)
+            if end < 0:
+                token = cookie[value:]
+            elif cookie.find(name, end) < 0:
+                token = cookie[value:end]
+            else:  # named twice
+                return None
+            source = "cookie"
+        else:
+            return None
+        if len(token) > longest:
+            return None  # not worth a digest
+        digest = empty.copy()
+        digest.update(token.encode("ascii", "replace"))
+        entry = find(digest.digest())
+        if entry is None:
+            return None
+        now, auth = clock(), entry.auth
+        if auth is None or auth.source != source or entry.refusal is not None:
+            return None
+        if entry.exp // 1 <= now - leeway or entry.starts > now + leeway or not trusts(entry.key):
+            return None
+        if freshness is not None and freshness.check(entry.claims) is not Standing.FRESH:
+            return None
+        return auth, token
+
+    return recall

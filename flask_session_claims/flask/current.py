@@ -1,0 +1,263 @@
+"""What runs around each request, and where the current one's `Auth` is.
+
+`g` may outlive a request (a pushed app context) and be shared by two (a request made inside a
+view), so nothing is kept there: `g.auth` is a property that looks at the request at hand, and
+what decides is kept on the request object itself.
+
+Down: ours runs ahead of every hook. Up: headers are added where the response meets the server,
+after every hook, error page and session cookie. Flask's own hooks promise neither, and cost more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+
+import flask.globals
+from flask import Flask, current_app, g, has_app_context, has_request_context, request
+from werkzeug.local import LocalProxy
+
+from ..core.auth import Auth
+from ..core.errors import UnavailableError
+from ..core.gate import ALLOW, Decision, Requirement, judge
+from ..core.policy import NOTHING_DUE, plan_for
+from ..core.request import Exchange, RequestAuth
+from ..io.headers import add_to
+from ..io.transports import Wsgi
+from .refusals import error_of, refuse
+from .side import FlaskSide, side_of_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from flask.typing import ResponseReturnValue
+    from flask.wrappers import Request
+
+T = TypeVar("T")
+
+#: On a request: its exchange, and the `RequestAuth` over that.
+_EXCHANGE: Final = "_session_claims"
+_AUTH: Final = "_session_claims_auth"
+#: In an environ, until the app sees the request: its exchange.
+_BEGUN: Final = "flask_session_claims.exchange"
+_UNSET: Final[Any] = object()
+_NO_PLAN: Final = (None, None)
+
+# Request and app have one context from Flask 3.2 on.
+_contexts: Any = vars(flask.globals).get("request_ctx", flask.globals.app_ctx)
+_find_context: Callable[[], Any] = _contexts._get_current_object
+_find_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined] # pyright: ignore
+_find_g: Callable[[], Any] = g._get_current_object  # pyright: ignore
+
+
+def install(app: Flask, side: FlaskSide) -> None:
+    """Run around the app's requests, and give it `g.auth`."""
+    app.wsgi_app = _around(app.wsgi_app, side)  # type: ignore[assignment, method-assign]
+    app.preprocess_request = _ahead(app, side)  # type: ignore[method-assign]
+    _give_g_auth(app, side)
+
+
+class FlaskExchange(Exchange):
+    """An exchange whose side is the Flask extension's."""
+
+    side: FlaskSide
+
+
+class FlaskAuth(RequestAuth):
+    """A `RequestAuth` for which "it cannot be told" is Flask's 503."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Auth:
+        exchange = self._exchange
+        try:
+            return exchange.read()
+        except UnavailableError as error:
+            decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+            refuse(decision, exchange.negotiated())
+            raise
+
+
+# --- around each request ------------------------------------------------------------------
+
+
+def _around(wsgi_app: WSGIApplication, side: FlaskSide) -> WSGIApplication:
+    """The app, each of whose requests has an exchange; what it asks for is put on the response."""
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        exchange = environ[_BEGUN] = FlaskExchange(environ, side)
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            if exchange.was_read or exchange.effects:
+                add_to(headers, exchange)
+            return start_response(status, headers, *rest)
+
+        return wsgi_app(environ, start)
+
+    return call
+
+
+def _ahead(app: Flask, home: FlaskSide) -> Callable[..., ResponseReturnValue | None]:
+    """The app's `preprocess_request`, ahead of which is done what the view's plan says."""
+    views, proceed = app.view_functions, app.preprocess_request
+
+    def preprocess_request(*context: Any) -> ResponseReturnValue | None:  # Flask 3.2 passes it
+        here = _find_request()
+        exchange = here.__dict__.get(_EXCHANGE) or _begin(here, home)
+        rule = here.url_rule
+        if rule is None:
+            return proceed(*context)
+        side = exchange.side
+        endpoint = rule.endpoint
+        view = views.get(endpoint)
+        planned, plan = side.plans.get(endpoint, _NO_PLAN)
+        if plan is None or planned is not view:
+            plan = plan_for(view, side.gates)
+            side.plans[endpoint] = view, plan
+        if plan is NOTHING_DUE:
+            return proceed(*context)
+        exchange.looks_away = not plan.looked_at
+        due = plan.due
+        if plan.due_for_fdi and Wsgi.is_fdi(here.environ):
+            due = plan.due_for_fdi
+        for requirement in due:
+            decision = judge(exchange, requirement)
+            if decision is not ALLOW:
+                return _refuse(exchange, decision)
+        return proceed(*context)
+
+    return preprocess_request
+
+
+def _begin(here: Request, home: FlaskSide) -> FlaskExchange:
+    # Taken out, or environ and exchange would keep each other alive.
+    begun: FlaskExchange | None = here.environ.pop(_BEGUN, None)
+    if begun is None or begun.side is not home:
+        begun = FlaskExchange(here.environ, home)
+    if home.select is not None:
+        begun.side = home.side_for(here)
+    here.__dict__[_EXCHANGE] = begun
+    return begun
+
+
+# --- where the current one is -------------------------------------------------------------
+
+
+class _AuthOnG:
+    """`g.auth`: the `RequestAuth` of the request at hand, if it is one of this app.
+
+    It looks at the request each time, for `g` may be of an app context that outlives it.
+    """
+
+    def __init__(self, app: Flask, home: FlaskSide) -> None:
+        self._app = app
+        self._home = home
+
+    def __get__(self, here: object, owner: type) -> RequestAuth:
+        try:
+            own = _find_request().__dict__
+        except RuntimeError:
+            raise AttributeError from None  # what it says is said by __getattr__ below
+        exchange = own.get(_EXCHANGE)
+        if exchange is None or exchange.side.home is not self._home:
+            if _find_context().app is not self._app:
+                raise AttributeError
+            exchange = _exchange()
+        bound: RequestAuth | None = own.get(_AUTH)
+        if bound is None:
+            bound = own[_AUTH] = FlaskAuth(exchange)
+        return bound
+
+
+def _give_g_auth(app: Flask, home: FlaskSide) -> None:
+    plain: Any = app.app_ctx_globals_class
+
+    class Globals(plain):  # type: ignore[misc]
+        auth = _AuthOnG(app, home)
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "auth":
+                raise AttributeError(
+                    "g.auth: no request of this app is at hand, so nobody can be signed in; in a"
+                    " task pass the Auth along, in a test use test_request_context()"
+                )
+            return plain.__getattr__(self, name)
+
+        def __contains__(self, name: str) -> bool:
+            return hasattr(self, name) if name == "auth" else plain.__contains__(self, name)
+
+        def get(self, name: str, default: Any = None) -> Any:
+            if name == "auth":
+                return getattr(self, name, default)
+            return plain.get(self, name, default)
+
+    app.app_ctx_globals_class = Globals
+    if has_app_context() and current_app._get_current_object() is app:  # type: ignore[attr-defined]
+        # Pushed before us, as scripts and tests do. Its own __setattr__ takes all for data.
+        object.__setattr__(_find_g(), "__class__", Globals)
+
+
+def _exchange() -> FlaskExchange:
+    """The exchange of the request at hand, begun here if our hook has not run for it."""
+    here = _find_request()
+    return here.__dict__.get(_EXCHANGE) or _begin(here, side_of_app())
+
+
+def current_side() -> FlaskSide:
+    """The side that judges the request at hand."""
+    return _exchange().side
+
+
+def check(requirement: Requirement) -> ResponseReturnValue | None:
+    """None if the request at hand meets `requirement`, or what is to be answered instead.
+
+    Raises:
+        NotSignedIn, NotAllowed, IdentityUnavailable: it does not, and no callback answers.
+    """
+    exchange = _find_request().__dict__.get(_EXCHANGE) or _exchange()
+    decision = judge(exchange, requirement)
+    return None if decision is ALLOW else _refuse(exchange, decision)
+
+
+def _refuse(exchange: FlaskExchange, decision: Decision) -> ResponseReturnValue:
+    facts, callbacks = exchange.facts, exchange.side.callbacks
+    if callbacks.answers(decision.act):
+        answer = callbacks.answer(decision.act, error_of(decision, facts))
+        if answer is not None:
+            return cast("ResponseReturnValue", answer)
+    return refuse(decision, facts)
+
+
+@overload
+def get_auth() -> Auth: ...
+@overload
+def get_auth(default: T) -> Auth | T: ...
+def get_auth(default: Any = _UNSET) -> Any:
+    """The plain `Auth` of the request at hand.
+
+    Args:
+        default: what to give outside a request, instead of raising.
+
+    Raises:
+        RuntimeError: there is no request.
+    """
+    if not has_request_context():
+        if default is not _UNSET:
+            return default
+        raise RuntimeError(
+            "nobody can be signed in outside a request; in a shell or a task pass the Auth along"
+            " (get_auth() inside the request), in a test use the client of"
+            " flask_session_claims.testing, or get_auth(default=None)."
+        )
+    return FlaskAuth(_exchange()).value
+
+
+def _current() -> RequestAuth:
+    if not has_request_context():
+        get_auth()
+    exchange = _exchange()
+    return cast(RequestAuth, _find_request().__dict__.setdefault(_AUTH, FlaskAuth(exchange)))
+
+
+#: The `RequestAuth` of the request at hand: what `g.auth` is.
+current_auth: RequestAuth = LocalProxy(_current)  # type: ignore[assignment]
