@@ -72,7 +72,7 @@ def auths(auth: Auth) -> None:
     get_auth().get_token()  # E attr-defined / reportAttributeAccessIssue
 
 
-@claims_required("admin")  # E call-arg / reportCallIssue
+@claims_required("admin")  # E arg-type / reportArgumentType
 def positional() -> str:
     return ""
 
