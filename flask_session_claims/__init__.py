@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .core.settings import VerifierSettings as VerifierSettings
     from .core.typed import ClaimError as ClaimError
     from .core.typedhints import ClaimName as ClaimName
+    from .flask.acts import create_session as create_session
+    from .flask.acts import current_session as current_session
+    from .flask.acts import merge_session_claims as merge_session_claims
+    from .flask.acts import revoke_session as revoke_session
     from .flask.current import current_auth as current_auth
     from .flask.current import get_auth as get_auth
     from .flask.extension import SessionClaims as SessionClaims
@@ -33,10 +37,22 @@ if TYPE_CHECKING:
     from .flask.gates import public as public
     from .flask.redirects import is_safe_redirect as is_safe_redirect
     from .flask.redirects import redirect_target as redirect_target
+    from .io.sessions import AsyncSessions as AsyncSessions
+    from .io.sessions import Sessions as Sessions
+    from .io.signals import claims_oversize as claims_oversize
     from .io.signals import claims_refreshed as claims_refreshed
+    from .io.signals import keys_rotated as keys_rotated
+    from .io.signals import refresh_token_reused as refresh_token_reused
+    from .io.signals import session_created as session_created
+    from .io.signals import session_refreshed as session_refreshed
+    from .io.signals import session_revoked as session_revoked
     from .io.signals import token_rejected as token_rejected
     from .io.verifiers import AsyncVerifier as AsyncVerifier
     from .io.verifiers import Verifier as Verifier
+    from .sessions.faults import ClaimsRefused as ClaimsRefused
+    from .sessions.faults import RefreshRefused as RefreshRefused
+    from .sessions.issuer import Issued as Issued
+    from .sessions.model import Session as Session
 
 _HOMES = {
     "core.auth": ("Auth",),
@@ -53,12 +69,26 @@ _HOMES = {
     "core.typed": ("ClaimError",),
     "core.typedhints": ("ClaimName",),
     "core.request": ("AsyncRequestAuth", "RequestAuth"),
+    "flask.acts": ("create_session", "current_session", "merge_session_claims", "revoke_session"),
     "flask.current": ("current_auth", "get_auth"),
     "flask.extension": ("SessionClaims",),
     "flask.gates": ("claims_required", "login_required", "public"),
     "flask.redirects": ("is_safe_redirect", "redirect_target"),
-    "io.signals": ("claims_refreshed", "token_rejected"),
+    "io.sessions": ("AsyncSessions", "Sessions"),
+    "io.signals": (
+        "claims_oversize",
+        "claims_refreshed",
+        "keys_rotated",
+        "refresh_token_reused",
+        "session_created",
+        "session_refreshed",
+        "session_revoked",
+        "token_rejected",
+    ),
     "io.verifiers": ("AsyncVerifier", "Verifier"),
+    "sessions.faults": ("ClaimsRefused", "RefreshRefused"),
+    "sessions.issuer": ("Issued",),
+    "sessions.model": ("Session",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

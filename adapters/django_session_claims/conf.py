@@ -59,7 +59,7 @@ def load() -> Settings:
                 f'{name}: in Django this is a key of one dict; write {SETTING} = {{"{key}": …}}.'
             )
     try:
-        return settings_from(mapping, {}, prefix="")
+        return settings_from(mapping, {}, prefix="")[:2]
     except ConfigurationError as error:
         raise ConfigurationError(f"settings.{SETTING}: {error.message}") from None
 

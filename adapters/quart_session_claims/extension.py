@@ -86,7 +86,7 @@ class SessionClaims:
             raise ConfigurationError(
                 "this app has a SessionClaims already; call init_app once for each app."
             )
-        gates, settings = settings_from(app.config, self._overrides)
+        gates, settings, _ = settings_from(app.config, self._overrides)
 
         async def rejected(reason: str, source: str | None) -> None:
             await aemit(token_rejected, app, wrapper=app.ensure_async, reason=reason, source=source)

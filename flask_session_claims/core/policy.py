@@ -8,11 +8,13 @@ order, must check before it runs).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from .errors import ConfigurationError
 from .gate import ANYBODY, SIGNED_IN, Requirement
 from .settings import GateSettings
+
+V = TypeVar("V", bound=Callable[..., Any])
 
 ATTRIBUTE: Final = "__session_claims__"
 
@@ -23,6 +25,8 @@ class Marks(NamedTuple):
     enforced: tuple[Requirement, ...] = ()
     pending: tuple[Requirement, ...] = ()
     public: bool = False
+    #: Whether it judges for itself who comes: an address of the issuer's.
+    own: bool = False
     #: The wrapper that these marks were made for; others that copied them are not it.
     owner: Any = None
 
@@ -74,6 +78,12 @@ def mark_public(view: Callable[..., Any]) -> None:
     mark(view, marks._replace(public=True))
 
 
+def mark_own(view: V) -> V:
+    """Exempt a view of ours from every policy: it judges for itself."""
+    mark(view, Marks(public=True, own=True))
+    return view
+
+
 class Plan(NamedTuple):
     """What an adapter does for a view besides what the view's own gates do."""
 
@@ -85,13 +95,15 @@ class Plan(NamedTuple):
     due_for_fdi: tuple[Requirement, ...]
 
 
-#: The plan of most guarded views: their gates do it all.
+#: The plan of most guarded views: they do it all.
 NOTHING_DUE: Final = Plan(True, (), ())
 
 
 def plan_for(view: object, settings: GateSettings) -> Plan:
     """The plan for a registered view; the same for all its requests, so it may be kept."""
     marks, policy = marks_of(view), settings.default_policy
+    if marks.own:
+        return NOTHING_DUE
     if marks.pending:
         return Plan(True, marks.pending, marks.pending)
     if policy == "required" and not marks.public:

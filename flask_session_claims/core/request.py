@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar,
 
 from .auth import NOBODY, Auth, Has, Source, TokenType, signed_out
 from .errors import ConfigurationError, UnavailableError
+from .flow import Flow
 from .schema import origin_of
 from .settings import GateSettings, VerifierSettings
 
@@ -100,16 +101,23 @@ def admit(exchange: Exchange, auth: Auth, settings: VerifierSettings) -> Auth:
 class Effects:
     """What the response is to carry, queued while the request is handled."""
 
-    __slots__ = ("headers", "no_store")
+    __slots__ = ("closing", "cookies", "fields", "headers", "no_store")
 
     def __init__(self) -> None:
-        #: Headers to add, Set-Cookie among them.
+        #: Headers to add.
         self.headers: list[tuple[str, str]] = []
+        #: Headers to add, by name: what is queued later stands instead.
+        self.fields: dict[str, str] = {}
+        #: Values of Set-Cookie, by the cookie's name; the same.
+        self.cookies: dict[str, str] = {}
+        #: What is left to do when the status is known, before the headers are sent.
+        self.closing: Callable[[int], Flow[None]] | None = None
         #: The response must not be stored by anybody.
         self.no_store: bool = False
 
 
 _PRIVATE: Final = ("Cache-Control", "private")
+_NO_STORE: Final = ("Cache-Control", "no-store")
 _NO_HEADERS: Final[Sequence[tuple[str, str]]] = ()
 
 
@@ -123,18 +131,21 @@ def response_headers(
     """
     replace: list[tuple[str, str]] = []
     effects, outcome = exchange.effects, exchange.settled
+    no_store = effects is not None and effects.no_store
     if exchange.was_read:
         settings = exchange.side.settings
         varied = vary_with(vary, settings) if vary else settings.vary
         if varied is not None:
             replace.append(("Vary", varied))
-        if not cache_control and type(outcome) is Auth and outcome.is_authenticated:
+        signed_in = type(outcome) is Auth and outcome.is_authenticated
+        if not cache_control and signed_in and not no_store:
             replace.append(_PRIVATE)
     if effects is None:
         return replace, _NO_HEADERS
-    if effects.no_store:
-        replace.append(("Cache-Control", "no-store"))
-    return replace, effects.headers
+    if no_store:
+        replace.append(_NO_STORE)
+    cookies = (("Set-Cookie", value) for value in effects.cookies.values())
+    return replace, [*effects.headers, *effects.fields.items(), *cookies]
 
 
 def vary_with(vary: str, settings: VerifierSettings) -> str | None:
@@ -197,6 +208,8 @@ class Exchange:
     #: Whether the response depends on who it is.
     was_read: bool = False
     effects: Effects | None = None
+    #: Whether the headers are on their way, so that nothing can be queued any more.
+    sent: bool = False
     #: The token that was verified, for `get_token`; no `Auth` ever holds it.
     token: str | None = None
     _facts: RequestFacts | None = None
@@ -323,7 +336,7 @@ class RequestAuth:
     def get_token(self, template: str | None = None) -> str | None:
         """The session token that the request carried; None when nobody is signed in.
 
-        A template's token needs sessions of the app's own.
+        There are no templates in this release.
         """
         return request_token(self._exchange, self.value, template)
 
@@ -358,8 +371,8 @@ def request_token(exchange: Exchange, auth: Auth, template: str | None) -> str |
     """The token behind `auth`, taken from the request's facts again: nothing else keeps it."""
     if template is not None:
         raise ConfigurationError(
-            f"get_token(template={template!r}): named templates need sessions of the app's own;"
-            " ask your issuer for such a token."
+            f"get_token(template={template!r}): there are no named templates in this release; leave"
+            " it out, or ask your issuer for such a token."
         )
     if not auth.is_authenticated:
         return None

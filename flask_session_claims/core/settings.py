@@ -76,6 +76,9 @@ def _cookie_name(value: Any) -> str:
     return name
 
 
+#: The `issuer` of an app that issues its own tokens, until the name in them is known.
+SELF: Final = "self"
+_OWN_KEYS: Final = KeySet(())
 ORIGINS: Final = Rule("list of origins", _origins, json_list)
 
 
@@ -108,7 +111,10 @@ class VerifierSettings(SettingsGroup):
     """
 
     issuer: str | None = setting(
-        TEXT, None, 'The iss of your tokens: a URL, or "clerk" to derive it from Clerk\'s key.'
+        TEXT,
+        None,
+        'The iss of your tokens: a URL; "clerk" to derive it from Clerk\'s key; "self": the app'
+        " issues them. Unset: clerk if there is a key of Clerk's, else self.",
     )
     jwks_url: str | None = setting(
         URL, None, "Address of the key set; default: issuer + /.well-known/jwks.json."
@@ -191,6 +197,8 @@ class VerifierSettings(SettingsGroup):
         ORIGINS, None, "Origins of your pages: for cross-site checks, azp and redirects."
     )
 
+    #: Made by the app's own issuer, whose name `issuer` then is.
+    own: bool = field(default=False, repr=False, compare=False)
     key_source: KeySet | KeyRequest = field(init=False, repr=False, compare=False)
     parties: frozenset[str] | None = field(init=False, repr=False, compare=False)
     clerk_instance: clerk.Instance | None = field(init=False, repr=False, compare=False)
@@ -198,6 +206,11 @@ class VerifierSettings(SettingsGroup):
     vary: str = field(init=False, repr=False, compare=False)
 
     companions: ClassVar[tuple[type[SettingsGroup], ...]] = (GateSettings,)
+
+    @property
+    def is_self(self) -> bool:
+        """Whether the app is its own issuer: keys and names come with its store."""
+        return self.own or self.issuer == SELF
 
     @staticmethod
     def fallbacks_apply(given: Mapping[str, Any]) -> bool:
@@ -215,6 +228,10 @@ class VerifierSettings(SettingsGroup):
         headers = {"header": "Authorization", "cookie": "Cookie"}
         named = ", ".join(name for key, name in headers.items() if key in self.token_sources)
         object.__setattr__(self, "vary", named)
+        if self.token_use == "access" and self.is_self:
+            self.refuse(
+                "token_use", 'is "access", but own tokens are session tokens; leave it out.'
+            )
         if self.token_use == "access" and self.audience is None:  # RFC 9068 §4
             self.refuse(
                 "audience",
@@ -239,30 +256,38 @@ class VerifierSettings(SettingsGroup):
         return instance
 
     def _issuer(self, instance: clerk.Instance | None) -> str:
-        if self.issuer == "self":
+        given = {
+            name: getattr(self, name)
+            for name in ("jwks", "jwt_key", "jwks_url", "clerk_publishable_key", "clerk_secret_key")
+        }
+        named = [name for name, value in given.items() if value is not None]
+        if self.own:
+            return cast(str, self.issuer)
+        if self.issuer == SELF and named:
             self.refuse(
-                "issuer",
-                'got "self", but this release only reads tokens; write your issuer\'s URL, or'
-                f' "clerk" with {self.label("clerk_publishable_key")}.',
+                named[0], f'is set, but {self.label("issuer")} is "self": own keys; keep one.'
             )
         if self.issuer not in (None, "clerk"):
             return self.issuer
         if instance is not None:
             return instance.issuer
-        if self.clerk_secret_key is not None or self.jwt_key is not None:
+        if self.issuer == "clerk" and not named:
+            self.refuse(
+                "issuer",
+                f"is clerk, without a key; set {self.label('clerk_publishable_key')} (or"
+                " CLERK_PUBLISHABLE_KEY in the environment).",
+            )
+        if named:
             self.refuse(
                 "issuer",
                 "cannot be told from the other settings; write the iss of your tokens, or set"
                 f" {self.label('clerk_publishable_key')}.",
             )
-        self.refuse(
-            "issuer",
-            f"is {'unset' if self.issuer is None else 'clerk, without a key'}; write your"
-            f" issuer's URL, or set {self.label('clerk_publishable_key')} (or"
-            " CLERK_PUBLISHABLE_KEY in the environment) for Clerk.",
-        )
+        return SELF
 
     def _key_source(self, instance: clerk.Instance | None) -> KeySet | KeyRequest:
+        if self.is_self:
+            return _OWN_KEYS
         if self.jwks is not None and self.jwt_key is not None:
             self.refuse("jwks", f"is set together with {self.label('jwt_key')}; keep one.")
         for name in ("jwks", "jwt_key"):

@@ -43,7 +43,19 @@ _REVOKED: Final = Standing.REVOKED
 def key_source_of(
     settings: VerifierSettings, *, monotonic: Callable[[], float], notify: Notify
 ) -> KeySource:
-    """The given keys, or the policy around fetched ones."""
+    """The given keys, or the policy around fetched ones.
+
+    Raises:
+        ConfigurationError: the issuer is the app itself, whose keys are not in the settings.
+    """
+    if settings.is_self:
+        settings.refuse(
+            "issuer",
+            'is unset or "self": such tokens are verified by the SessionClaims of the app that'
+            " issues them; write your issuer's URL, or set"
+            f" {settings.label('clerk_publishable_key')} (or CLERK_PUBLISHABLE_KEY in the"
+            " environment) for Clerk.",
+        )
     source = settings.key_source
     if isinstance(source, KeySet):
         return GivenKeys(source)

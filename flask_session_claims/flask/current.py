@@ -23,6 +23,7 @@ from ..core.gate import ALLOW, Decision, Requirement, judge
 from ..core.policy import NOTHING_DUE, plan_for
 from ..core.request import Exchange, RequestAuth
 from ..io.headers import add_to
+from ..io.logs import logger
 from ..io.transports import Wsgi
 from .refusals import error_of, refuse
 from .side import FlaskSide, side_of_app
@@ -88,13 +89,34 @@ def _around(wsgi_app: WSGIApplication, side: FlaskSide) -> WSGIApplication:
         exchange = environ[_BEGUN] = FlaskExchange(environ, side)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            if exchange.was_read or exchange.effects:
+            exchange.sent = True
+            effects = exchange.effects
+            if effects is not None and effects.closing is not None:
+                _close(exchange, int(status[:3]))
+            if exchange.was_read or effects:
                 add_to(headers, exchange)
             return start_response(status, headers, *rest)
 
-        return wsgi_app(environ, start)
+        try:
+            return wsgi_app(environ, start)
+        except BaseException:
+            _close(exchange, 500)  # no response of ours, nobody signed in
+            raise
 
     return call
+
+
+def _close(exchange: FlaskExchange, status: int) -> None:
+    """Do what was left to do until the status is known."""
+    effects, issuing = exchange.effects, exchange.side.issuing
+    if effects is None or effects.closing is None or issuing is None:
+        return
+    closing, effects.closing = effects.closing, None
+    try:
+        issuing.run(closing(status))
+    except UnavailableError as error:
+        # The tokens are withdrawn already, so nobody holds what could not be revoked.
+        logger.warning("session claims: %s", error.message)
 
 
 def _ahead(app: Flask, home: FlaskSide) -> Callable[..., ResponseReturnValue | None]:
@@ -162,7 +184,7 @@ class _AuthOnG:
         if exchange is None or exchange.side.home is not self._home:
             if _find_context().app is not self._app:
                 raise AttributeError
-            exchange = _exchange()
+            exchange = exchange_at_hand()
         bound: RequestAuth | None = own.get(_AUTH)
         if bound is None:
             bound = own[_AUTH] = FlaskAuth(exchange)
@@ -197,7 +219,7 @@ def _give_g_auth(app: Flask, home: FlaskSide) -> None:
         object.__setattr__(_find_g(), "__class__", Globals)
 
 
-def _exchange() -> FlaskExchange:
+def exchange_at_hand() -> FlaskExchange:
     """The exchange of the request at hand, begun here if our hook has not run for it."""
     here = _find_request()
     return here.__dict__.get(_EXCHANGE) or _begin(here, side_of_app())
@@ -205,7 +227,7 @@ def _exchange() -> FlaskExchange:
 
 def current_side() -> FlaskSide:
     """The side that judges the request at hand."""
-    return _exchange().side
+    return exchange_at_hand().side
 
 
 def check(requirement: Requirement) -> ResponseReturnValue | None:
@@ -214,7 +236,7 @@ def check(requirement: Requirement) -> ResponseReturnValue | None:
     Raises:
         NotSignedIn, NotAllowed, IdentityUnavailable: it does not, and no callback answers.
     """
-    exchange = _find_request().__dict__.get(_EXCHANGE) or _exchange()
+    exchange = _find_request().__dict__.get(_EXCHANGE) or exchange_at_hand()
     decision = judge(exchange, requirement)
     return None if decision is ALLOW else _refuse(exchange, decision)
 
@@ -249,13 +271,13 @@ def get_auth(default: Any = _UNSET) -> Any:
             " (get_auth() inside the request), in a test use the client of"
             " flask_session_claims.testing, or get_auth(default=None)."
         )
-    return FlaskAuth(_exchange()).value
+    return FlaskAuth(exchange_at_hand()).value
 
 
 def _current() -> RequestAuth:
     if not has_request_context():
         get_auth()
-    exchange = _exchange()
+    exchange = exchange_at_hand()
     return cast(RequestAuth, _find_request().__dict__.setdefault(_AUTH, FlaskAuth(exchange)))
 
 

@@ -1,4 +1,4 @@
-"""`SessionClaims`: one app's settings read, its requests hooked into, its callbacks."""
+"""`SessionClaims`: one app's settings read, its requests hooked into; its callbacks, sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flask import Blueprint, Flask
 
@@ -15,12 +15,16 @@ from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.freshness import Freshness
 from ..core.schema import PREFIX
-from ..io.reading import Refreshed, announce, settings_from
+from ..io.reading import AppSettings, Refreshed, announce, settings_from
 from ..io.signals import claims_refreshed, emit, token_rejected
 from ..io.transports import Wsgi
 from .cli import command_group
 from .current import current_auth, install
-from .side import EXTENSION, Callback, Callbacks, FlaskSide, Occasion, Select
+from .side import EXTENSION, Callback, Callbacks, FlaskSide, Occasion, Select, side_of_app
+
+if TYPE_CHECKING:
+    from ..io.issuing import Issuing
+    from ..io.sessions import AsyncSessions, Sessions
 
 C = TypeVar("C", bound=Callback)
 
@@ -65,6 +69,8 @@ class SessionClaims:
         self._freshness = freshness
         self._overrides = overrides
         self._callbacks = Callbacks()
+        self._provide: Any = None
+        self._sides: list[FlaskSide] = []
         if app is not None:
             self.init_app(app)
 
@@ -86,6 +92,7 @@ class SessionClaims:
             wrong = "make the one without a name first" if home is None else "this app has that one"
             raise ConfigurationError(f"name={self._name!r}: {wrong}.")
         side = self._side(app)
+        self._sides.append(side)
         side.settle_in(home, self._callbacks)
         if home is not None:
             home.named[self._name or ""] = side
@@ -95,13 +102,14 @@ class SessionClaims:
             install(app, side)
             app.context_processor(lambda: {"auth": current_auth})
             app.cli.add_command(command_group())
-        announce(side.settings)
+        announce(side.settings, side.issuing)
 
     def _side(self, app: Flask) -> FlaskSide:
         prefix = PREFIX if self._name is None else f"{self._name.upper()}_{PREFIX}"
         try:
             self._refuse_borrowed_issuer(app, prefix)
-            gates, settings = settings_from(app.config, self._overrides, prefix=prefix)
+            found = settings_from(app.config, self._overrides, prefix=prefix)
+            issuing = self._issuing(app, found) if found.verifier.is_self else None
         except ConfigurationError as error:
             from .cli.failure import for_terminal
 
@@ -114,15 +122,25 @@ class SessionClaims:
             emit(claims_refreshed, app, wrapper=app.ensure_sync, auth=auth, changed=changed)
 
         return FlaskSide(
-            gates,
-            settings,
+            found.gates,
+            found.verifier,
             Wsgi(),
             clock=self._clock,
             fetch=self._fetch,
             freshness=self._freshness,
             rejected=rejected,
             refreshed=Refreshed(lambda: claims_refreshed.has_receivers_for(app), refreshed),
+            issuing=issuing,
         )
+
+    def _issuing(self, app: Flask, found: AppSettings) -> Issuing:
+        from .issuing import issuing_for  # an app that only reads tokens loads none of it
+
+        if self._name is not None and found.issuing.store is None:
+            found.issuing.refuse("store", "is unset; an issuer with a name needs one of its own.")
+        issuing = issuing_for(app, found, clock=self._clock)
+        issuing.provide = self._provide
+        return issuing
 
     def _refuse_borrowed_issuer(self, app: Flask, prefix: str) -> None:
         # Without one, Clerk's usual variables would make it the app's first issuer once more.
@@ -136,6 +154,66 @@ class SessionClaims:
             raise ConfigurationError(
                 f"{prefix}ISSUER: is unset; a SessionClaims with a name needs an issuer of its own."
             )
+
+    @property
+    def sessions(self) -> Sessions:
+        """The acts on sessions, from anywhere: of the current app, or of the only one.
+
+        Raises:
+            ConfigurationError: the sessions are another issuer's.
+        """
+        return self._own_issuing().sessions
+
+    @property
+    def asessions(self) -> AsyncSessions:
+        """Async form of `sessions`."""
+        return self._own_issuing().asessions
+
+    def _own_issuing(self) -> Issuing:
+        from .issuing import issuing_of
+
+        if len(self._sides) == 1:
+            return issuing_of(self._sides[0])
+        home = side_of_app()
+        return issuing_of(home if self._name is None else home.named[self._name])
+
+    def provide(self, function: C) -> C:
+        """Give claims of the app's own to each new session, and anew whenever it is refreshed.
+
+        The function, sync or async, is given the user's id and the `Session` (None while it is
+        being made), and gives claims, or None to leave those it gave before.
+
+        Raises:
+            ConfigurationError: it is no function, or there is one already.
+        """
+        if not callable(function):
+            raise ConfigurationError(f"provide: got {function!r}; give a function.")
+        if self._provide is not None:
+            raise ConfigurationError("provide: there is one already; keep one.")
+        self._provide = function
+        for side in self._sides:
+            if side.issuing is not None:
+                side.issuing.provide = self._provide
+        return function
+
+    def blueprint(self) -> Blueprint:
+        """The issuer's endpoints, to be registered under a prefix of your choice.
+
+        POST `/session/refresh`, POST `/signout` (a form may name a path of this site to go back
+        to, as `redirect_url`), and GET `/jwt/jwks.json`.
+        """
+        from .endpoints import session_blueprint
+
+        return session_blueprint()
+
+    def well_known(self) -> Blueprint:
+        """What others look for at the root of the host: the key set and the OpenID configuration.
+
+        Register it without a prefix.
+        """
+        from .endpoints import well_known_blueprint
+
+        return well_known_blueprint()
 
     @overload
     def unauthenticated(self, callback: C) -> C: ...

@@ -60,6 +60,11 @@ def error_of(decision: Decision, facts: RequestFacts) -> NotSignedIn | NotAllowe
     return NotSignedIn(refusal_of(decision._replace(act="challenge", location=None), facts))
 
 
+def refused(decision: Decision, facts: RequestFacts) -> HTTPException:
+    """The refusal as an exception."""
+    return _KINDS[decision.act](refusal_of(decision, facts))
+
+
 def refuse(decision: Decision, facts: RequestFacts) -> Response:
     """The answer to send (a redirect, a preflight), or raises the refusal."""
     refusal = refusal_of(decision, facts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..core.asks import Fetch
 from ..core.auth import Auth
@@ -20,8 +20,12 @@ from ..core.request import Exchange, Transport, admit
 from ..core.schema import PREFIX
 from ..core.settings import GateSettings, VerifierSettings
 from ..core.verifier import VerifierFlows
+from ..sessions.settings import IssuingSettings
 from .logs import logger, token_refused
 from .verifiers import AsyncVerifier, Verifier
+
+if TYPE_CHECKING:
+    from .issuing import Issuing
 
 #: Told the reason and the source of each refused token.
 Rejected = Callable[[str, str | None], Any]
@@ -52,13 +56,22 @@ def _seen_by(refreshed: Refreshed | None) -> SeenClaims:
     return seen_claims() if given is None else given
 
 
+class AppSettings(NamedTuple):
+    """All settings of one app."""
+
+    gates: GateSettings
+    verifier: VerifierSettings
+    #: Only looked at where the app is its own issuer.
+    issuing: IssuingSettings
+
+
 def settings_from(
     mapping: Mapping[str, Any],
     overrides: Mapping[str, Any],
     *,
     prefix: str = PREFIX,
     environ: Mapping[str, str] | None = None,
-) -> tuple[GateSettings, VerifierSettings]:
+) -> AppSettings:
     """The settings of an app, from its configuration and the keywords given in code.
 
     Raises:
@@ -66,20 +79,40 @@ def settings_from(
     """
     given = {**mapping, **{prefix + name.upper(): value for name, value in overrides.items()}}
     environment = os.environ if environ is None else environ
-    gates = GateSettings.from_mapping(given, prefix, also=(VerifierSettings,), keywords=overrides)
+    also = (VerifierSettings, IssuingSettings)
+    gates = GateSettings.from_mapping(given, prefix, also=also, keywords=overrides)
     if gates.require_issuer and given.get(prefix + "ISSUER") is None:
         raise ConfigurationError(
             f"{gates.label('issuer')}: is unset, and {gates.label('require_issuer')} is on; write"
-            ' your issuer\'s URL, or "clerk".'
+            ' your issuer\'s URL, "clerk" or "self".'
         )
     settings = VerifierSettings.from_mapping(
-        given, prefix, fallbacks=environment, keywords=overrides
+        given, prefix, also=also, fallbacks=environment, keywords=overrides
     )
-    return gates, settings
+    issuing = IssuingSettings.from_mapping(
+        given, prefix, also=(*also, GateSettings), keywords=overrides
+    )
+    if not settings.is_self:
+        _refuse_unused(issuing)
+    return AppSettings(gates, settings, issuing)
 
 
-def announce(settings: VerifierSettings) -> None:
+def _refuse_unused(issuing: IssuingSettings) -> None:
+    """Settings of an issuer that the app does not have are a misunderstanding."""
+    for name in issuing.provenance:
+        issuing.refuse(
+            name,
+            f"is set, but the sessions are another issuer's; leave it out, or write"
+            f' {issuing.label("issuer")} = "self" and no key of another issuer.',
+        )
+
+
+def announce(settings: VerifierSettings, issuing: Issuing | None = None) -> None:
     """The one line that the start logs, and a warning where `azp` goes unchecked."""
+    if issuing is not None:
+        keys = "given" if issuing.keyring is None else "made and rotated in the store"
+        logger.info("session claims: issuer self, store %s, keys %s", issuing.address(), keys)
+        return
     source = settings.key_source
     where = getattr(source, "url", None) or f"{len(source)} given"  # type: ignore[arg-type]
     logger.info("session claims: issuer %s, keys %s", settings.issuer, where)
@@ -102,6 +135,9 @@ class _Side:
     _flows: VerifierFlows
     _refreshed: Refreshed | None
     _seen: SeenClaims
+    #: The app's own issuer, if it is one; and its name when the verifier was made.
+    issuing: Issuing | None
+    _named: str | None = None
 
     def recall(self, exchange: Exchange) -> Auth | None:
         """Who it is, if their token is known and all is plain; None: find out."""
@@ -116,14 +152,19 @@ class _Side:
         return auth
 
     def _admit(self, exchange: Exchange, auth: Auth, credentials: Credentials, acts: bool) -> Auth:
-        """`auth` after the cross-site policy; a refusal is logged, and told by the caller."""
+        """`auth` after the cross-site policy."""
         if auth.is_authenticated and acts:
             auth = admit(exchange, auth, self.settings)
         if auth.is_authenticated:
             exchange.token = credentials.token or self._flows.token_of(credentials)
-        elif auth.source is not None:
-            token_refused(auth.reason or "", auth.source)
         return auth
+
+    def _is_refused(self, auth: Auth) -> bool:
+        """Whether a token was refused, which is logged here and told by the caller."""
+        if auth.is_authenticated or auth.source is None:
+            return False
+        token_refused(auth.reason or "", auth.source)
+        return True
 
     def _changes(self, auth: Auth) -> frozenset[str] | None:
         """The claims that a newly verified token changed, if anybody listens.
@@ -132,6 +173,8 @@ class _Side:
         then on, and would not come here again.
         """
         told = self._refreshed
+        if self.issuing is not None:
+            return None  # told where they are changed
         if told is None or not auth.is_authenticated or not told.is_heard():
             return None
         claims = auth.session_claims
@@ -152,15 +195,35 @@ class Reading(_Side):
         freshness: Freshness | None = None,
         rejected: Rejected,
         refreshed: Refreshed | None = None,
+        issuing: Issuing | None = None,
     ) -> None:
         self.gates = gates
         self.transport = transport
         self.settings = settings
-        self.verifier: Verifier = Verifier(settings, clock=clock, fetch=fetch, freshness=freshness)
-        self._flows = self.verifier.flows
+        self.issuing = issuing
+        self._clock = clock
         self._rejected = rejected
         self._refreshed = refreshed
         self._seen = _seen_by(refreshed)
+        self.verifier: Verifier
+        if issuing is None:
+            self.verifier = Verifier(settings, clock=clock, fetch=fetch, freshness=freshness)
+            self._flows = self.verifier.flows
+        else:
+            self._be(issuing, issuing.issuer.name)
+
+    def _be(self, issuing: Issuing, name: str | None) -> None:
+        """Verify own tokens, now that the issuer's name is `name`."""
+        self.settings = settings = issuing.verifying(name)
+        self.verifier = Verifier(
+            settings,
+            clock=self._clock,
+            keys=issuing.key_source,
+            freshness=issuing.freshness,
+            runtime=issuing.runtime,
+        )
+        self._flows = self.verifier.flows
+        self._named = name
 
     def now(self, exchange: Exchange) -> Auth:
         """Token, then cross-site policy; a refusal is logged and told.
@@ -168,13 +231,20 @@ class Reading(_Side):
         Raises:
             UnavailableError: the keys cannot be had now.
         """
+        issuing = self.issuing
+        if issuing is not None:
+            name = issuing.issuer.name or issuing.run(issuing.issuer.opened())
+            if name != self._named:
+                self._be(issuing, name)
         authorization, cookie, acts = self.transport.look(exchange.request)
         credentials = credentials_from(authorization, cookie, self.settings)
         verified = self.verifier.authenticate(credentials)
         changed = self._changes(verified)
-        # Settled before anybody is told: receivers may read it.
-        auth = exchange.settled = self._admit(exchange, verified, credentials, acts)
-        if not auth.is_authenticated and auth.source is not None:
+        auth = self._admit(exchange, verified, credentials, acts)
+        if issuing is not None and not auth.is_authenticated:
+            auth = issuing.run(issuing.visits.renew(exchange, auth))
+        exchange.settled = auth  # before anybody is told: receivers may read it
+        if self._is_refused(auth):
             self._rejected(auth.reason or "", auth.source)
         if changed is not None and self._refreshed is not None:
             self._refreshed.tell(verified, changed)
@@ -195,17 +265,35 @@ class AsyncReading(_Side):
         freshness: Freshness | None = None,
         rejected: AsyncRejected,
         refreshed: Refreshed | None = None,
+        issuing: Issuing | None = None,
     ) -> None:
         self.gates = gates
         self.transport = transport
         self.settings = settings
-        self.verifier: AsyncVerifier = AsyncVerifier(
-            settings, clock=clock, fetch=fetch, freshness=freshness
-        )
-        self._flows = self.verifier.flows
+        self.issuing = issuing
+        self._clock = clock
         self._rejected = rejected
         self._refreshed = refreshed
         self._seen = _seen_by(refreshed)
+        self.verifier: AsyncVerifier
+        if issuing is None:
+            self.verifier = AsyncVerifier(settings, clock=clock, fetch=fetch, freshness=freshness)
+            self._flows = self.verifier.flows
+        else:
+            self._be(issuing, issuing.issuer.name)
+
+    def _be(self, issuing: Issuing, name: str | None) -> None:
+        """Verify own tokens, now that the issuer's name is `name`."""
+        self.settings = settings = issuing.verifying(name)
+        self.verifier = AsyncVerifier(
+            settings,
+            clock=self._clock,
+            keys=issuing.key_source,
+            freshness=issuing.freshness,
+            runtime=issuing.aruntime,
+        )
+        self._flows = self.verifier.flows
+        self._named = name
 
     async def settle(self, exchange: Exchange) -> None:
         """Find out who it is before the view runs, since reading it cannot be awaited."""
@@ -223,13 +311,20 @@ class AsyncReading(_Side):
 
     async def authenticate(self, exchange: Exchange) -> Auth:
         """Async form of `Reading.now`."""
+        issuing = self.issuing
+        if issuing is not None:
+            name = issuing.issuer.name or await issuing.arun(issuing.issuer.opened())
+            if name != self._named:
+                self._be(issuing, name)
         authorization, cookie, acts = self.transport.look(exchange.request)
         credentials = credentials_from(authorization, cookie, self.settings)
         verified = await self.verifier.authenticate(credentials)
         changed = self._changes(verified)
-        # Settled before anybody is told: receivers may read it.
-        auth = exchange.settled = self._admit(exchange, verified, credentials, acts)
-        if not auth.is_authenticated and auth.source is not None:
+        auth = self._admit(exchange, verified, credentials, acts)
+        if issuing is not None and not auth.is_authenticated:
+            auth = await issuing.arun(issuing.visits.renew(exchange, auth))
+        exchange.settled = auth  # before anybody is told: receivers may read it
+        if self._is_refused(auth):
             await self._rejected(auth.reason or "", auth.source)
         if changed is not None and self._refreshed is not None:
             await self._refreshed.tell(verified, changed)

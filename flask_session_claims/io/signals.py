@@ -18,9 +18,40 @@ _namespace: Final = Namespace()
 #: A token was sent and refused. `reason`: the exact code; `source`: "header" or "cookie".
 token_rejected: Final = _namespace.signal("token-rejected")
 
-#: A newer token of a session brought other claims of the app's own. `auth`: the new `Auth`;
-#: `changed`: a frozenset of claim names.
+#: The claims at hand are other ones now: a newer token of another issuer's brought them, or they
+#: were merged. `auth`: the new `Auth`; `changed`: a frozenset of claim names.
 claims_refreshed: Final = _namespace.signal("claims-refreshed")
+
+#: Somebody has signed in. `session`: the `Session`.
+session_created: Final = _namespace.signal("session-created")
+
+#: A session's refresh token was exchanged. `session`: the `Session`.
+session_refreshed: Final = _namespace.signal("session-refreshed")
+
+#: A session has ended before its time. `session_id`; `reason`: "revoked", "sign-out", "replaced",
+#: "cap", "reuse", "request-failed"; `user_id` where it is at hand.
+session_revoked: Final = _namespace.signal("session-revoked")
+
+#: A refresh token came back that was used up: theft, perhaps. `session_id`, `user_id`; the
+#: session has ended.
+refresh_token_reused: Final = _namespace.signal("refresh-token-reused")
+
+#: Claims did not fit and were left out. `session`: the `Session`; `names`: the largest claims.
+claims_oversize: Final = _namespace.signal("claims-oversize")
+
+#: Another key signs now. `kid`.
+keys_rotated: Final = _namespace.signal("keys-rotated")
+
+#: What an issuer tells of, by name.
+SESSION_SIGNALS: Final[dict[str, NamedSignal]] = {
+    "claims_refreshed": claims_refreshed,
+    "session_created": session_created,
+    "session_refreshed": session_refreshed,
+    "session_revoked": session_revoked,
+    "refresh_token_reused": refresh_token_reused,
+    "claims_oversize": claims_oversize,
+    "keys_rotated": keys_rotated,
+}
 
 SyncWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -12,7 +12,7 @@ from ..core.auth import Auth
 from ..core.credentials import Credentials
 from ..core.errors import TokenError, UnavailableError
 from ..core.freshness import Freshness
-from ..core.keys import Notify
+from ..core.keys import KeySource, Notify
 from ..core.keyset import KeySet
 from ..core.settings import VerifierSettings
 from ..core.verifier import VerifierFlows, key_source_of, refusal_without_token
@@ -26,13 +26,16 @@ def _flows(
     monotonic: Callable[[], float] | None,
     freshness: Freshness | None,
     notify: Notify,
+    keys: KeySource | None,
 ) -> VerifierFlows:
+    if keys is not None:
+        return VerifierFlows(settings, clock=clock, keys=keys, freshness=freshness)
     # A clock that can be moved brings its own monotonic one (the test kit's does).
     steady = monotonic if monotonic is not None else getattr(clock, "monotonic", time.monotonic)
     if not isinstance(source := settings.key_source, KeySet):
         notify = partial(notify, address=without_secrets(source.url))
-    keys = key_source_of(settings, monotonic=steady, notify=notify)
-    return VerifierFlows(settings, clock=clock, keys=keys, freshness=freshness)
+    policy = key_source_of(settings, monotonic=steady, notify=notify)
+    return VerifierFlows(settings, clock=clock, keys=policy, freshness=freshness)
 
 
 class Verifier:
@@ -47,6 +50,8 @@ class Verifier:
         fetch: the network, if requests shall not be it (a proxy, a test).
         freshness: what knows about revocations and changed claims.
         notify: told what happens to the keys; default: the log.
+        keys: says which keys are trusted, instead of what the settings name.
+        runtime: performs what `keys` and `freshness` ask for.
     """
 
     def __init__(
@@ -58,10 +63,12 @@ class Verifier:
         fetch: Fetch | None = None,
         freshness: Freshness | None = None,
         notify: Notify = key_event,
+        keys: KeySource | None = None,
+        runtime: Runtime | None = None,
     ) -> None:
         self.settings = settings
-        self._flows = _flows(settings, clock, monotonic, freshness, notify)
-        self._run = Runtime(key_handlers(fetch)).run
+        self._flows = _flows(settings, clock, monotonic, freshness, notify, keys)
+        self._run = (runtime or Runtime(key_handlers(fetch))).run
 
     @property
     def flows(self) -> VerifierFlows:
@@ -118,10 +125,12 @@ class AsyncVerifier:
         fetch: Fetch | None = None,
         freshness: Freshness | None = None,
         notify: Notify = key_event,
+        keys: KeySource | None = None,
+        runtime: AsyncRuntime | None = None,
     ) -> None:
         self.settings = settings
-        self._flows = _flows(settings, clock, monotonic, freshness, notify)
-        self._run = AsyncRuntime(async_key_handlers(fetch)).run
+        self._flows = _flows(settings, clock, monotonic, freshness, notify, keys)
+        self._run = (runtime or AsyncRuntime(async_key_handlers(fetch))).run
 
     @property
     def flows(self) -> VerifierFlows:

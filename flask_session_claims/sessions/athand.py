@@ -1,15 +1,16 @@
 """The keys as one process has them at hand: what signs, what is published, what verifies.
 
-They are read again every minute, and at once when the log tells of keys. A process goes on with
+They are read again every second, and at once when the log tells of keys. A process goes on with
 what it has while the store cannot be had, and while the app is moved to another secret: then a
-newer process has wrapped the keys anew, and this one can no longer open them.
+newer process has wrapped the keys anew, and this one can no longer open them. Who only verifies
+makes no keys: before the first sign-in there is no store, and no token to verify.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from ..core.errors import ConfigurationError, UnavailableError
 from ..core.flow import Flow
@@ -19,11 +20,39 @@ from .published import Document, key_set
 from .records import LoadRecord
 from .vault import Signer
 
-#: Seconds: far less than a new key is published before it signs.
-LOOK_EVERY: Final = 60.0
+#: Seconds: how late a key that was removed is missed. One small read for all requests of a second.
+LOOK_EVERY: Final = 1.0
 #: Seconds for which keys serve that cannot be read again, and the pause between attempts.
 STALE_FOR: Final = 3_600.0
 PAUSE: Final = 1.0
+
+
+class OwnKeys(Protocol):
+    """An issuer's keys, whoever keeps them."""
+
+    def look_again(self) -> None:
+        """What is held may be wrong from now on."""
+        ...
+
+    def at_hand(self) -> KeySet | None:
+        """What verifies own tokens, if that is known without asking."""
+        ...
+
+    def check(self) -> Flow[None]:
+        """Return if the key that signs can be opened, or if there is none yet."""
+        ...
+
+    def signer(self) -> Flow[Signer]:
+        """What signs session tokens now."""
+        ...
+
+    def document(self) -> Flow[Document]:
+        """The published key set."""
+        ...
+
+    def keys(self) -> Flow[KeySet]:
+        """What verifies own tokens."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +66,8 @@ class Held:
     keys: KeySet
     read_at: float
     look_at: float
+    #: Whether what is due was done; who only verifies leaves that to others.
+    attended: bool
 
 
 class KeysAtHand:
@@ -53,6 +84,13 @@ class KeysAtHand:
     def look_again(self) -> None:
         """The log has told of keys: what is held may be wrong from now on."""
         self._told = True
+
+    def at_hand(self) -> KeySet | None:
+        """What verifies own tokens, if that is known without asking."""
+        held = self._held
+        if held is None or self._told or not held.read_at <= self._clock() < held.look_at:
+            return None
+        return held.keys
 
     def signer(self) -> Flow[Signer]:
         """What signs session tokens now.
@@ -78,33 +116,49 @@ class KeysAtHand:
         return (yield from self._attend()).document
 
     def keys(self) -> Flow[KeySet]:
-        """What verifies own tokens; the same object until a key comes or goes."""
-        return (yield from self._attend()).keys
+        """What verifies own tokens, none if no key was ever made; nothing is written.
 
-    def _attend(self) -> Flow[Held]:
+        The same object until a key comes or goes.
+        """
+        return (yield from self._attend(only_verifies=True)).keys
+
+    def check(self) -> Flow[None]:
+        """Return if the key that signs can be opened, or if there is none yet.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        ring = decode((yield from LoadRecord(KEYRING, RING)))
+        current = ring.signing("session", self._clock())
+        if current is not None:
+            _ = self._flows.signer(current)
+
+    def _attend(self, *, only_verifies: bool = False) -> Flow[Held]:
         now, held = self._clock(), self._held
-        if held is not None and not self._told and held.read_at <= now < held.look_at:
+        serves = held is not None and (only_verifies or held.attended)
+        if held and serves and not self._told and held.read_at <= now < held.look_at:
             return held
         self._told = False  # before reading: what is told while we read counts again
         try:
-            ring = yield from self._read(held)
+            ring = yield from self._read(held, only_verifies=only_verifies)
         except UnavailableError:
             if held is None or max(0.0, now - held.read_at) >= STALE_FOR:
                 raise
             self._held = held = replace(held, look_at=now + PAUSE)
             return held
-        self._held = held = self._made(ring, held, now)
+        self._held = held = self._made(ring, held, now, attended=not only_verifies)
         return held
 
-    def _read(self, held: Held | None) -> Flow[Ring]:
-        try:
-            return (yield from self._flows.ensure())
-        except ConfigurationError:
-            if held is None:  # at the start, a wrong secret is an error
-                raise
+    def _read(self, held: Held | None, *, only_verifies: bool) -> Flow[Ring]:
+        if not only_verifies:
+            try:
+                return (yield from self._flows.ensure())
+            except ConfigurationError:
+                if held is None:  # at the start, a wrong secret is an error
+                    raise
         return decode((yield from LoadRecord(KEYRING, RING)))
 
-    def _made(self, ring: Ring, held: Held | None, now: float) -> Held:
+    def _made(self, ring: Ring, held: Held | None, now: float, *, attended: bool) -> Held:
         before: Mapping[str, Signer] = held.signers if held is not None else {}
         signers: dict[str, Signer] = {}
         for key in ring.of("session"):
@@ -117,9 +171,9 @@ class KeysAtHand:
         else:
             # Verified tokens are remembered with the very key object that verified them.
             known = {key.identity: key for key in held.keys.keys} if held is not None else {}
-            read = fetched_keys(document.body)[0].keys
+            read = fetched_keys(document.body)[0].keys if ring.keys else ()
             keys = KeySet(known.get(key.identity, key) for key in read)
-        return Held(ring, signers, document, keys, now, now + LOOK_EVERY)
+        return Held(ring, signers, document, keys, now, now + LOOK_EVERY, attended)
 
     def _opened(self, key: SigningKey) -> Signer | None:
         try:

@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.errors import ConfigurationError
+from ..core.flow import Flow
 from ..core.jose import key_from_jwk
+from ..core.keyset import KeySet, fetched_keys
 from . import vault
 from .keyring import Ring, SigningKey
+from .published import Document, key_set
 from .vault import Signer
 
 
@@ -20,6 +23,36 @@ class GivenKey:
 
     signer: Signer
     ring: Ring
+
+
+class GivenAtHand:
+    """The given key in the place of `KeysAtHand`: always at hand."""
+
+    def __init__(self, given: GivenKey) -> None:
+        self._signer = given.signer
+        self._document = key_set(given.ring)
+        self._keys = KeySet(fetched_keys(self._document.body)[0].keys)
+
+    def look_again(self) -> None:
+        """Nothing can have changed."""
+
+    def at_hand(self) -> KeySet | None:
+        return self._keys
+
+    def check(self) -> Flow[None]:
+        yield from ()
+
+    def signer(self) -> Flow[Signer]:
+        yield from ()
+        return self._signer
+
+    def document(self) -> Flow[Document]:
+        yield from ()
+        return self._document
+
+    def keys(self) -> Flow[KeySet]:
+        yield from ()
+        return self._keys
 
 
 def given_key(pem: object, setting: str, *, algorithm: str | None = None) -> GivenKey:

@@ -15,6 +15,8 @@ LAYER_BYTES: Final = 4096
 #: Bytes of server-only data.
 DATA_BYTES: Final = 16_384
 MAX_GRACE: Final = 60
+#: Seconds, the least and the most, that a session token may live.
+TOKEN_LIFETIMES: Final = (5, 3600)
 #: Seconds for which an ended session can still be looked at.
 KEEP_ENDED: Final = 86_400
 #: Seconds that a log entry matters: twice the longest session token, so that clocks may differ.

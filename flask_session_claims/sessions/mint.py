@@ -18,7 +18,7 @@ from ..core.errors import ConfigurationError, SessionError
 from ..core.jsontext import FrozenDict, FrozenList
 from . import claims as _claims
 from .claims import Claims
-from .limits import CLAIMS_BYTES, is_number
+from .limits import CLAIMS_BYTES, TOKEN_LIFETIMES, is_number
 from .model import Session
 from .tokens import b64url
 from .vault import Signer
@@ -30,7 +30,6 @@ _ATTRIBUTES: Final = len(
     "=; Expires=Sun, 07 Dec 2036 00:00:00 GMT; Max-Age=34560000; Secure; HttpOnly; Path=/;"
     " SameSite=Strict"
 )
-LIFETIMES: Final = (5, 3600)
 #: Seconds that a token is dated back, for verifiers whose clock is slow.
 DATED_BACK: Final = 10
 ID_BYTES: Final = 16
@@ -50,7 +49,7 @@ class TokenPolicy:
     def __post_init__(self) -> None:
         if not isinstance(self.issuer, str) or not self.issuer:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError("issuer must be text, such as https://app.example.com.")
-        least, most = LIFETIMES
+        least, most = TOKEN_LIFETIMES
         if not is_number(self.lifetime) or not least <= self.lifetime <= most:
             raise ConfigurationError(
                 f"session_token_lifetime got {self.lifetime!r}; give seconds, {least} to {most}."

@@ -93,10 +93,18 @@ def test_what_signs_is_published_and_verifies_without_another_read(place, worker
     assert place.asked == asked
 
 
-def test_the_keys_are_read_again_after_a_minute_and_when_the_log_tells(place, worker):
+def test_who_only_verifies_writes_nothing(place, worker):
+    assert len(worker.keys()) == 0
+    assert worker.hand.at_hand() is not None
+    assert place.store.identity() is None
+    kid = worker.kid()
+    assert [key.kid for key in worker.keys().keys] == [kid]
+
+
+def test_the_keys_are_read_again_after_a_while_and_when_the_log_tells(place, worker):
     kid = worker.kid()
     assert Worker(place).do(worker.flows.revoke(kid))
-    place.now += LOOK_EVERY - 1
+    place.now += LOOK_EVERY / 2
     assert worker.kid() == kid
     worker.hand.look_again()
     new = worker.kid()
@@ -135,6 +143,7 @@ def test_no_token_is_refused_by_another_worker_through_rotations(place):
 
 def test_who_remembers_the_key_that_verified_still_finds_it(place, worker):
     """Else every look at the ring would cost the cache of verified tokens."""
+    _ = worker.kid()
     before = worker.keys()
     place.now += LOOK_EVERY
     assert worker.keys() is before

@@ -1,0 +1,75 @@
+"""What the issuer has to know of a Flask app, and how it is found for the request at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from flask import Flask, url_for
+from werkzeug.routing import BuildError
+
+from ..core.errors import ConfigurationError
+from ..io.issuing import Issuing, Surroundings
+from ..io.reading import AppSettings, Reading
+from ..io.signals import SESSION_SIGNALS, aemit, emit
+
+#: Endpoint of the refresh address, below the name of whichever blueprint it is in.
+REFRESH_ENDPOINT = "session_claims.refresh"
+
+
+def issuing_for(app: Flask, found: AppSettings, *, clock: Callable[[], float]) -> Issuing:
+    """The issuer of an app, its keys tried.
+
+    Raises:
+        ConfigurationError: it cannot issue; the text says what to write.
+    """
+
+    def tell(event: str, data: Mapping[str, Any]) -> None:
+        emit(SESSION_SIGNALS[event], app, wrapper=app.ensure_sync, **data)
+
+    async def atell(event: str, data: Mapping[str, Any]) -> None:
+        await aemit(SESSION_SIGNALS[event], app, **data)
+
+    def call(hook: Callable[..., Any], *arguments: Any) -> Any:
+        return app.ensure_sync(hook)(*arguments)
+
+    around = Surroundings(
+        secret_key=app.secret_key,
+        fallbacks=cast("dict[str, Any]", app.config).get("SECRET_KEY_FALLBACKS"),
+        folder=Path(app.instance_path),
+        is_development=app.debug or app.testing,
+        call=call,
+        tell=tell,
+        atell=atell,
+        refresh_path=refresh_path,
+    )
+    issuing = Issuing(found.issuing, found.verifier, around, clock=clock)
+    issuing.check()
+    return issuing
+
+
+def refresh_path() -> str:
+    """Where the browser finds the refresh endpoint."""
+    try:
+        return url_for(REFRESH_ENDPOINT, _external=False)
+    except BuildError:
+        raise ConfigurationError(
+            'REFRESH_MODE is "endpoint", and there is none; write'
+            " app.register_blueprint(claims.blueprint(), url_prefix='/auth')."
+        ) from None
+
+
+def issuing_of(side: Reading) -> Issuing:
+    """The issuer of a side.
+
+    Raises:
+        ConfigurationError: its sessions are another issuer's.
+    """
+    if side.issuing is None:
+        raise ConfigurationError(
+            f"the sessions of this app are those of {side.settings.issuer}, so they are made,"
+            " changed and ended there; for sessions of"
+            f' your own write {side.settings.label("issuer")} = "self".'
+        )
+    return side.issuing

@@ -1,0 +1,38 @@
+"""Threads for what a store has to wait for, so that no event loop does.
+
+They are the library's own: the loop's usual pool is the app's, and may be full or gone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from ..core.locks import ForkSafeLock
+
+THREADS: Final = 8
+
+
+class StoreThreads:
+    """A bounded pool, made when first used, and anew in a forked process."""
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = 0
+
+    async def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        """What `function(argument)` gives, or raises."""
+        import asyncio  # sync applications never pay for it
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads(), function, argument)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None or self._process != os.getpid():
+                self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="session-claims")
+                self._process = os.getpid()
+            return self._pool

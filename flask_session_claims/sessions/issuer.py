@@ -1,0 +1,280 @@
+"""The issuer: acts on sessions together with the tokens, hooks and signals that belong to them.
+
+The log's position is always read before the session is: a token says of itself (`rev`) up to
+where it knows the changes, and must never claim to know more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ..core.errors import ConfigurationError, SessionError, UnavailableError
+from ..core.flow import Flow
+from . import tokens
+from .athand import OwnKeys
+from .claims import NO_CLAIMS, Claims
+from .consult import Consult, Tell
+from .cookies import CookieNames, names_for
+from .faults import ClaimsRefused, RefreshRefused
+from .lifecycle import SessionFlows
+from .limits import TOKEN_LIFETIMES, is_number
+from .mint import ID_BYTES, Minted, TokenPolicy, issuer_name, mint
+from .model import Session
+from .records import LogPage, ReadLog
+from .settings import IssuingSettings
+from .vault import Signer
+
+#: Beyond every position there is, so that only the newest is told.
+_END: Final = 2**62
+#: (user id, the session, or None while it is being made) -> claims, or None for no change.
+Provide = Callable[[str, "Session | None"], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A session, and the tokens for its client to keep."""
+
+    session: Session
+    #: What goes into a cookie, or after `Authorization: Bearer`.
+    session_token: str = field(repr=False)
+    #: None: the client has it already.
+    refresh_token: str | None = field(repr=False)
+    #: What the session token says.
+    claims: Claims = field(repr=False)
+    #: When the session token ends (UTC seconds).
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What minting needs: who issues, what signs, and up to where the log was read."""
+
+    policy: TokenPolicy
+    signer: Signer
+    rev: int
+
+
+class Issuer:
+    """Sessions with their tokens, as flows.
+
+    Args:
+        provide: gives the app's hook for provided claims, or None, each time it may be needed.
+    """
+
+    def __init__(
+        self,
+        settings: IssuingSettings,
+        flows: SessionFlows,
+        keys: OwnKeys,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[int], bytes],
+        provide: Callable[[], Provide | None],
+        secure: bool,
+        cookie_name: str | None = None,
+    ) -> None:
+        self.settings = settings
+        self.flows = flows
+        self.keys = keys
+        self._clock, self._random, self._provide = clock, random, provide
+        self._secure, self._cookie_name = secure, cookie_name
+        self._kid: str | None = None
+        #: The `iss` of the tokens; None until it is known, for it comes with the store.
+        self.name: str | None = None
+        if settings.issuer_url is not None:
+            self._be(settings.issuer_url)
+
+    # --- who issues -----------------------------------------------------------------------
+
+    def opened(self) -> Flow[str | None]:
+        """The issuer's name; None while there is no store, and so no session either."""
+        if self.name is None:
+            page = yield from ReadLog(_END)
+            if page.store_id is not None:
+                self._be(issuer_name(page.store_id))
+        return self.name
+
+    @property
+    def cookies(self) -> CookieNames:
+        """The names of the cookies; only once `name` is known."""
+        return self._cookies
+
+    def _be(self, name: str) -> None:
+        inline = self.settings.refresh_mode == "inline"
+        self._cookies = names_for(name, self._cookie_name, secure=self._secure, inline=inline)
+        self._policy = TokenPolicy(
+            issuer=name,
+            lifetime=self.settings.session_token_lifetime,
+            cookie_name=self._cookies.session,
+        )
+        self.name = name
+
+    def _ready(self) -> Flow[_Ready]:
+        page = yield from ReadLog(_END)
+        if self._named(page) != self.name or self.name is None:
+            # The first use, or another store stands in the place of the one before.
+            self.keys.look_again()
+            signer = yield from self.keys.signer()
+            page = yield from ReadLog(_END)
+            name = self._named(page)
+            if name is None:
+                raise UnavailableError("The session store keeps nothing.", code="store-failed")
+            self._be(name)
+        else:
+            signer = yield from self.keys.signer()
+            if self._kid not in (None, signer.kid):
+                yield from Tell("keys_rotated", {"kid": signer.kid})
+        self._kid = signer.kid
+        return _Ready(self._policy, signer, page.newest)
+
+    def _named(self, page: LogPage) -> str | None:
+        if self.settings.issuer_url is not None:
+            return self.settings.issuer_url
+        return None if page.store_id is None else issuer_name(page.store_id)
+
+    # --- acts that give tokens ------------------------------------------------------------
+
+    def create(self, user_id: str, *, azp: str | None = None, **given: Any) -> Flow[Issued]:
+        """A new session and its tokens; see `SessionFlows.create` for what may be given."""
+        provided = yield from self._provided(user_id, None)
+        ready = yield from self._ready()
+        created = yield from self.flows.create(user_id, provided=provided, **given)
+        session = created.session
+        try:
+            minted = yield from self._mint(session, ready, azp=azp)
+        except ClaimsRefused:
+            _ = yield from self.flows.revoke(session.session_id, reason="oversize")
+            raise
+        if created.oversize is not None:
+            yield from self._oversize(session, created.oversize)
+        for ended in created.ended:
+            yield from Tell("session_revoked", {"session_id": ended, "reason": "replaced"})
+        yield from Tell("session_created", {"session": session})
+        return _issued(session, minted, created.refresh_token)
+
+    def refresh(
+        self, refresh_token: str, *, expected_session: str | None = None, azp: str | None = None
+    ) -> Flow[Issued]:
+        """The next tokens of a session; see `SessionFlows.refresh`.
+
+        Raises:
+            RefreshRefused: the token is not, or no longer, good.
+        """
+        token = tokens.read(refresh_token)
+        if token is None or (yield from self.opened()) is None:
+            raise RefreshRefused("refresh-token-invalid")
+        provided: Mapping[str, Any] | None = None
+        if self._provide() is not None:
+            due = yield from self.flows.peek(refresh_token)
+            provided = None if due is None else (yield from self._provided(due.user_id, due))
+        ready = yield from self._ready()
+        try:
+            refreshed = yield from self.flows.refresh(
+                refresh_token, provided=provided, expected_session=expected_session
+            )
+        except RefreshRefused as refused:
+            if refused.revoked:
+                who = {"session_id": refused.session_id, "user_id": refused.user_id}
+                yield from Tell("refresh_token_reused", who)
+                yield from Tell("session_revoked", {**who, "reason": "reuse"})
+            raise
+        session = refreshed.session
+        minted = yield from self._mint(session, ready, azp=azp)
+        if refreshed.oversize is not None:
+            yield from self._oversize(session, refreshed.oversize)
+        if refreshed.rotated:
+            yield from Tell("session_refreshed", {"session": session})
+        return _issued(session, minted, refreshed.refresh_token)
+
+    def merge(
+        self,
+        session_id: str,
+        patch: Mapping[str, Any],
+        *,
+        expires_at: int | None = None,
+        azp: str | None = None,
+    ) -> Flow[Issued | None]:
+        """Merge claims and mint a token that says so; None if the session has ended.
+
+        `expires_at`: when that token ends (UTC seconds), where it stands in for another.
+        """
+        ready = yield from self._ready()
+        session = yield from self.flows.merge_claims(session_id, patch)
+        if session is None:
+            return None
+        minted = yield from self._mint(session, ready, azp=azp, expires_at=expires_at)
+        return _issued(session, minted, None)
+
+    def mint(self, session_id: str, *, lifetime: float | None = None) -> Flow[str]:
+        """A session token of a live session, for another service perhaps.
+
+        Args:
+            lifetime: seconds, 5 to 3600; None: the usual. It never outlives the session.
+
+        Raises:
+            SessionError: `session-unknown`: there is no such session, or it has ended.
+            ConfigurationError: no such life-time.
+        """
+        least, most = TOKEN_LIFETIMES
+        if lifetime is not None and not (is_number(lifetime) and least <= lifetime <= most):
+            raise ConfigurationError(
+                f"lifetime got {lifetime!r}; give seconds, {least} to {most}, or None."
+            )
+        ends = None if lifetime is None else int(self._clock() + lifetime)
+        unknown = SessionError("There is no such session, or it has ended.", code="session-unknown")
+        if (yield from self.opened()) is None:
+            raise unknown
+        ready = yield from self._ready()
+        session = yield from self.flows.get(session_id)
+        if session is None:
+            raise unknown
+        return (yield from self._mint(session, ready, expires_at=ends)).token
+
+    # --- acts that end sessions -----------------------------------------------------------
+
+    def revoke(self, session_id: str, *, reason: str = "revoked") -> Flow[bool]:
+        """End a session; whether it was live."""
+        ended = yield from self.flows.revoke(session_id, reason=reason)
+        if ended:
+            yield from Tell("session_revoked", {"session_id": session_id, "reason": reason})
+        return ended
+
+    def revoke_all(self, user_id: str, *, keep: str | None = None) -> Flow[tuple[str, ...]]:
+        """End all sessions of a user but `keep`; the ids of those that were live."""
+        ended = yield from self.flows.revoke_all(user_id, keep=keep)
+        for session_id in ended:
+            data = {"session_id": session_id, "user_id": user_id, "reason": "revoked"}
+            yield from Tell("session_revoked", data)
+        return ended
+
+    # --- parts ----------------------------------------------------------------------------
+
+    def _provided(self, user_id: str, session: Session | None) -> Flow[Any]:
+        hook = self._provide()
+        return None if hook is None else (yield from Consult(hook, (user_id, session)))
+
+    def _mint(self, session: Session, ready: _Ready, **given: Any) -> Flow[Minted]:
+        """The token; one that would not fit a cookie goes without custom claims, and says so."""
+        now = self._clock()
+
+        def make(of: Session) -> Minted:
+            token_id = self._random(ID_BYTES)
+            return mint(
+                of, ready.signer, ready.policy, now=now, rev=ready.rev, token_id=token_id, **given
+            )
+
+        try:
+            return make(session)
+        except ClaimsRefused as refused:
+            minted = make(replace(session, claims=NO_CLAIMS))
+            yield from self._oversize(session, refused)
+            return minted
+
+    def _oversize(self, session: Session, refused: ClaimsRefused) -> Flow[None]:
+        yield from Tell("claims_oversize", {"session": session, "names": refused.names})
+
+
+def _issued(session: Session, minted: Minted, refresh_token: str | None) -> Issued:
+    return Issued(session, minted.token, refresh_token, minted.claims, minted.expires_at)
