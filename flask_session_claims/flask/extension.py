@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..io.sessions import AsyncSessions, Sessions
 
 C = TypeVar("C", bound=Callback)
+H = TypeVar("H", bound=Callable[[str, Any], Any])
 
 
 class SessionClaims:
@@ -177,7 +178,7 @@ class SessionClaims:
         home = side_of_app()
         return issuing_of(home if self._name is None else home.named[self._name])
 
-    def provide(self, function: C) -> C:
+    def provide(self, function: H) -> H:
         """Give claims of the app's own to each new session, and anew whenever it is refreshed.
 
         The function, sync or async, is given the user's id and the `Session` (None while it is

@@ -6,10 +6,12 @@ They are the library's own: the loop's usual pool is the app's, and may be full 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
+from ..core.flow import Ask
 from ..core.locks import ForkSafeLock
 
 THREADS: Final = 8
@@ -22,6 +24,12 @@ class StoreThreads:
         self._lock = ForkSafeLock()
         self._pool: ThreadPoolExecutor | None = None
         self._process = 0
+
+    def perform(
+        self, handlers: Mapping[type[Ask[Any]], Callable[[Any], Any]]
+    ) -> dict[type[Ask[Any]], Callable[[Any], Awaitable[Any]]]:
+        """The handlers, each run by a thread and awaited."""
+        return {kind: partial(self.run, handler) for kind, handler in handlers.items()}
 
     async def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """What `function(argument)` gives, or raises."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ..core.errors import ConfigurationError, UnavailableError
-from ..core.flow import Flow
+from ..core.flow import Ask, Flow
 from ..core.settings import VerifierSettings
 from ..sessions.athand import KeysAtHand, OwnKeys
 from ..sessions.consult import Consult, Tell
@@ -26,6 +26,7 @@ from ..sessions.keyring import KeyPolicy, KeyringFlows
 from ..sessions.lifecycle import SessionFlows
 from ..sessions.records import RecordStore, record_handlers
 from ..sessions.settings import IssuingSettings
+from ..sessions.vault import WrappingKey
 from ..sessions.verifying import OwnFreshness, OwnKeySource
 from ..sessions.visits import Visits
 from ..sessions.wrapping import wrapping_keys
@@ -94,24 +95,24 @@ class Issuing:
         self.endpoints = Endpoints(self.issuer, self.visits, delivery)
         self.key_source = OwnKeySource(self.keys, clock)
         self.freshness = OwnFreshness(clock)
-        threads = StoreThreads()
         performs = record_handlers(self.store)
-        self.runtime = Runtime({**performs, Consult: self._consult, Tell: self._tell})
-
-        def in_thread(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-            return lambda ask: threads.run(handler, ask)
-
-        self.aruntime = AsyncRuntime(
-            {
-                **{kind: in_thread(handler) for kind, handler in performs.items()},
-                Consult: self._aconsult,
-                Tell: self._atell,
-            }
-        )
-        self.run: Callable[[Flow[Any]], Any] = self.runtime.run
-        self.arun: Callable[[Flow[Any]], Any] = self.aruntime.run
-        self.sessions = Sessions(self.issuer, self.runtime)
-        self.asessions = AsyncSessions(self.issuer, self.aruntime)
+        #: What performs asks, by their kind.
+        self.handlers: dict[type[Ask[Any]], Callable[[Any], Any]] = {
+            **performs,
+            Consult: self._consult,
+            Tell: self._tell,
+        }
+        #: The same, awaited; no event loop waits for the store.
+        self.ahandlers: dict[type[Ask[Any]], Callable[[Any], Any]] = {
+            **StoreThreads().perform(performs),
+            Consult: self._aconsult,
+            Tell: self._atell,
+        }
+        runtime, aruntime = Runtime(self.handlers), AsyncRuntime(self.ahandlers)
+        self.run: Callable[[Flow[Any]], Any] = runtime.run
+        self.arun: Callable[[Flow[Any]], Any] = aruntime.run
+        self.sessions = Sessions(self.issuer, runtime)
+        self.asessions = AsyncSessions(self.issuer, aruntime)
 
     # --- at the start ---------------------------------------------------------------------
 
@@ -146,12 +147,25 @@ class Issuing:
                 algorithm=settings.signing_algorithm,
             )
             return GivenAtHand(given)
-        wrapping = wrapping_keys(
-            secret_key=self._secret(), fallbacks=self._around.fallbacks, key=settings.key
-        )
+        wrapping = self._wrapping()
         policy = KeyPolicy(algorithm=settings.signing_algorithm or "ES256")
         self.keyring = KeyringFlows(policy, wrapping, clock=clock, random=secrets.token_bytes)
         return KeysAtHand(self.keyring, clock=clock)
+
+    def _wrapping(self) -> tuple[WrappingKey, ...]:
+        settings, around = self.settings, self._around
+        try:
+            return wrapping_keys(
+                secret_key=self._secret(), fallbacks=around.fallbacks, key=settings.key
+            )
+        except ConfigurationError as error:
+            if "issuer" in self._verifying.provenance:
+                raise
+            problem = error.message
+        # Whoever has forgotten an issuer's key is not looking for a secret.
+        self._verifying.refuse(
+            "issuer", f"is unset, so this app issues its own sessions; and {problem}"
+        )
 
     def _secret(self) -> str | bytes | None:
         around = self._around

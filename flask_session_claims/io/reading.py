@@ -220,7 +220,7 @@ class Reading(_Side):
             clock=self._clock,
             keys=issuing.key_source,
             freshness=issuing.freshness,
-            runtime=issuing.runtime,
+            handlers=issuing.handlers,
         )
         self._flows = self.verifier.flows
         self._named = name
@@ -290,7 +290,7 @@ class AsyncReading(_Side):
             clock=self._clock,
             keys=issuing.key_source,
             freshness=issuing.freshness,
-            runtime=issuing.aruntime,
+            handlers=issuing.ahandlers,
         )
         self._flows = self.verifier.flows
         self._named = name

@@ -11,6 +11,7 @@ from ..core.asks import Fetch
 from ..core.auth import Auth
 from ..core.credentials import Credentials
 from ..core.errors import TokenError, UnavailableError
+from ..core.flow import Ask
 from ..core.freshness import Freshness
 from ..core.keys import KeySource, Notify
 from ..core.keyset import KeySet
@@ -51,7 +52,7 @@ class Verifier:
         freshness: what knows about revocations and changed claims.
         notify: told what happens to the keys; default: the log.
         keys: says which keys are trusted, instead of what the settings name.
-        runtime: performs what `keys` and `freshness` ask for.
+        handlers: perform what `keys` and `freshness` ask for, by the kind of ask.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class Verifier:
         freshness: Freshness | None = None,
         notify: Notify = key_event,
         keys: KeySource | None = None,
-        runtime: Runtime | None = None,
+        handlers: Mapping[type[Ask[Any]], Callable[[Any], Any]] | None = None,
     ) -> None:
         self.settings = settings
         self._flows = _flows(settings, clock, monotonic, freshness, notify, keys)
-        self._run = (runtime or Runtime(key_handlers(fetch))).run
+        self._run = Runtime(handlers or key_handlers(fetch)).run
 
     @property
     def flows(self) -> VerifierFlows:
@@ -126,11 +127,11 @@ class AsyncVerifier:
         freshness: Freshness | None = None,
         notify: Notify = key_event,
         keys: KeySource | None = None,
-        runtime: AsyncRuntime | None = None,
+        handlers: Mapping[type[Ask[Any]], Callable[[Any], Any]] | None = None,
     ) -> None:
         self.settings = settings
         self._flows = _flows(settings, clock, monotonic, freshness, notify, keys)
-        self._run = (runtime or AsyncRuntime(async_key_handlers(fetch))).run
+        self._run = AsyncRuntime(handlers or async_key_handlers(fetch)).run
 
     @property
     def flows(self) -> VerifierFlows:

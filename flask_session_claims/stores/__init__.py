@@ -61,6 +61,8 @@ def shown(url: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return url.partition(":")[0] + ":…"
+    if not parts.netloc:  # put together again, it would have lost the slashes
+        return url.partition("?")[0]
     if "@" in parts.netloc:
         host = f"{parts.username or ''}@{host}"
     return urlunsplit((parts.scheme, host + port, parts.path, "", ""))

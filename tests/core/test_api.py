@@ -9,38 +9,54 @@ from typing import Any
 import pytest
 
 import flask_session_claims
-from flask_session_claims import AsyncVerifier, Verifier, testing
+from flask_session_claims import AsyncSessions, AsyncVerifier, Sessions, Verifier, testing
 from flask_session_claims.io.reading import AsyncReading, Reading
 
 CORE = {
     "AsyncRequestAuth",
+    "AsyncSessions",
     "AsyncVerifier",
     "Auth",
     "ClaimError",
     "ClaimName",
+    "ClaimsRefused",
     "ConfigurationError",
     "Credentials",
+    "Issued",
+    "RefreshRefused",
     "RequestAuth",
     "SessionClaimsError",
+    "Session",
     "SessionError",
+    "Sessions",
     "TokenError",
     "UnavailableError",
     "Verifier",
     "VerifierSettings",
     "credentials_from",
+    "claims_oversize",
     "claims_refreshed",
+    "keys_rotated",
+    "refresh_token_reused",
+    "session_created",
+    "session_refreshed",
+    "session_revoked",
     "token_rejected",
     "verify_jws",
 }
 FLASK = {
     "SessionClaims",
     "claims_required",
+    "create_session",
     "current_auth",
+    "current_session",
     "get_auth",
     "is_safe_redirect",
     "login_required",
+    "merge_session_claims",
     "public",
     "redirect_target",
+    "revoke_session",
 }
 KIT = {
     "FrozenClock",
@@ -134,6 +150,11 @@ def test_verifiers_are_twins(name: str) -> None:
         assert inspect.signature(sync.fget) == inspect.signature(twin.fget)
     else:
         check_twins(sync, twin)
+
+
+@pytest.mark.parametrize("name", sorted(public_names(Sessions) | public_names(AsyncSessions)))
+def test_sessions_are_twins(name: str) -> None:
+    check_twins(vars(Sessions)[name], vars(AsyncSessions)[name])
 
 
 def test_readings_are_made_alike() -> None:

@@ -243,8 +243,14 @@ ROWS = [
         f"{PREFIX}ISSUER is 'acme', no https",
         "write",
     ),
-    Row("issuer-self", {"ISSUER": "self"}, "ISSUER", 'got "self"', "issuer's URL"),
-    Row("issuer-unset", {}, "ISSUER", "is unset", "write your issuer's URL"),
+    Row("self-with-key", {"ISSUER": "self", "JWT_KEY": PEM}, "JWT_KEY", '"self"', "keep one"),
+    Row(
+        "self-access",
+        {"ISSUER": "self", "TOKEN_USE": "access", "AUDIENCE": "api"},
+        "TOKEN_USE",
+        '"access"',
+        "leave it out",
+    ),
     Row("issuer-unset-with-key", {"JWT_KEY": PEM}, "ISSUER", "cannot be told", "write the iss"),
     Row("issuer-empty", {"ISSUER": ""}, "ISSUER", "got ''", "write a string"),
     Row("issuer-list", {"ISSUER": [ISSUER]}, "ISSUER", f"got ['{ISSUER}']", "write a string"),
@@ -508,7 +514,7 @@ def test_required_issuer_must_be_written() -> None:
     message = rf"^{PREFIX}ISSUER: is unset, and {PREFIX}REQUIRE_ISSUER is on; write"
     with pytest.raises(ConfigurationError, match=message):
         settings_from(config, {}, environ={})
-    _, settings = settings_from({**config, PREFIX + "ISSUER": "clerk"}, {}, environ={})
+    _, settings, _ = settings_from({**config, PREFIX + "ISSUER": "clerk"}, {}, environ={})
     assert settings.issuer == "https://clerk.clerk.dev"
     with pytest.raises(ConfigurationError, match=message):
         start(flask_app(config))
@@ -706,8 +712,23 @@ def test_own_names_win_over_fallbacks_and_the_mapping_over_the_environment() -> 
 
 def test_empty_fallbacks_count_as_unset() -> None:
     blank = dict.fromkeys(CLERK, "")
-    with pytest.raises(ConfigurationError, match=rf"^{PREFIX}ISSUER: is unset"):
-        VerifierSettings.from_mapping({}, fallbacks=blank)
+    assert VerifierSettings.from_mapping({}, fallbacks=blank).is_self
+
+
+@pytest.mark.parametrize("config", [{}, {"ISSUER": "self"}])
+def test_who_issues_needs_more_than_a_verifier(config: dict[str, Any]) -> None:
+    settings = VerifierSettings.from_mapping(prefixed(config))
+    assert settings.is_self
+    with pytest.raises(ConfigurationError, match="CLERK_PUBLISHABLE_KEY") as caught:
+        Verifier(settings)
+    assert caught.value.message.startswith(f"{PREFIX}ISSUER: ")
+
+
+def test_who_has_forgotten_the_issuer_is_told_of_it() -> None:
+    with pytest.raises(ConfigurationError, match=rf"{PREFIX}ISSUER: is unset, so this app issues"):
+        start(flask_app({}))
+    with pytest.raises(ConfigurationError, match="^the issuer needs a secret"):
+        start(flask_app(prefixed({"ISSUER": "self"})))
 
 
 def test_flask_reads_clerks_variables_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
