@@ -65,11 +65,11 @@ def is_time(value: object) -> bool:
 
 def claim_check(settings: VerifierSettings) -> ClaimCheck:
     """The check for verified claims that `settings` ask for, bound once."""
-    issuer, leeway = settings.issuer, settings.leeway
+    issuer, leeway, iat_leeway = settings.issuer, settings.leeway, settings.iat_leeway
     parties, allow_missing_azp = settings.parties, settings.allow_missing_azp
     audience = frozenset(settings.audience) if settings.audience else None
     strict_audience = settings.strict_audience
-    session = settings.token_use == "session"
+    session, own = settings.token_use == "session", settings.own
 
     def check(header: Header, claims: Claims, now: float) -> None:
         if "sub" not in claims:
@@ -91,15 +91,15 @@ def claim_check(settings: VerifierSettings) -> ClaimCheck:
                 if type(azp) is not str or azp not in parties:
                     raise TokenError("token-invalid-authorized-parties")
         _check_types(claims)
-        _check_class(header, claims, sub, session=session)
+        _check_class(header, claims, sub, session=session, own=own)
         if "exp" not in claims:
             raise TokenError("token-missing-claim")
-        check_times(claims, now, leeway)
+        check_times(claims, now, leeway, iat_leeway)
 
     return check
 
 
-def check_times(claims: Claims, now: float, leeway: float) -> None:
+def check_times(claims: Claims, now: float, leeway: float, iat_leeway: float) -> None:
     """`exp`, `nbf`, `iat` against `now`, all types first; Python compares any int exactly."""
     exp = claims["exp"]
     nbf, iat = claims.get("nbf", 0), claims.get("iat", 0)
@@ -111,7 +111,7 @@ def check_times(claims: Claims, now: float, leeway: float) -> None:
         raise TokenError("token-expired")
     if nbf > now + leeway:
         raise TokenError("token-not-active-yet")
-    if iat > now + leeway:
+    if iat > now + iat_leeway:
         raise TokenError("token-iat-in-the-future")
 
 
@@ -142,7 +142,11 @@ def _check_types(claims: Claims) -> None:
         raise TokenError("token-invalid-claim")
 
 
-def _check_class(header: Header, claims: Claims, sub: str, *, session: bool) -> None:
+def _check_class(header: Header, claims: Claims, sub: str, *, session: bool, own: bool) -> None:
+    if own:  # what we issue says of itself what it is
+        if "sid" not in claims or header.cat != SESSION_CATEGORY:
+            raise TokenError("token-type-mismatch")
+        return
     if sub.startswith("mch_"):
         raise TokenError("token-type-mismatch")
     if not session:

@@ -85,8 +85,8 @@ def make_requirement(
     """
     if live:
         raise ConfigurationError(
-            "live=True reads the app's own session store, and this release only reads the tokens"
-            " of another issuer; leave it out."
+            "live=True: sessions of your own are checked against their store at every request"
+            " already, and another issuer's store cannot be read; leave it out."
         )
     names = {"role": role, "permission": permission, "feature": feature, "plan": plan}
     for name, value in names.items():

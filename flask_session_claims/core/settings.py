@@ -79,6 +79,7 @@ def _cookie_name(value: Any) -> str:
 #: The `issuer` of an app that issues its own tokens, until the name in them is known.
 SELF: Final = "self"
 _OWN_KEYS: Final = KeySet(())
+_OWN_IAT_LEEWAY: Final = 60.0
 ORIGINS: Final = Rule("list of origins", _origins, json_list)
 
 
@@ -211,6 +212,11 @@ class VerifierSettings(SettingsGroup):
     def is_self(self) -> bool:
         """Whether the app is its own issuer: keys and names come with its store."""
         return self.own or self.issuer == SELF
+
+    @property
+    def iat_leeway(self) -> float:
+        """Seconds that `iat` may lie ahead: our own workers' clocks may differ by more."""
+        return max(_OWN_IAT_LEEWAY, self.leeway) if self.own else self.leeway
 
     @staticmethod
     def fallbacks_apply(given: Mapping[str, Any]) -> bool:

@@ -85,7 +85,7 @@ class VerifierFlows:
         self._always_fresh = isinstance(self._freshness, AlwaysFresh)
         self._check_claims = claim_check(settings)
         self._headers: dict[bytes, Header] = {}
-        self._leeway = settings.leeway
+        self._leeway, self._iat_leeway = settings.leeway, settings.iat_leeway
         self._max_length = settings.max_token_length
         self._caching = settings.token_cache_size > 0
         #: The short way; whoever gets None from it calls `attempt`.
@@ -111,7 +111,7 @@ class VerifierFlows:
             # The path of nearly every request, so the common outcome is spelt out.
             now, leeway = self._clock(), self._leeway
             if entry.exp // 1 <= now - leeway or entry.starts > now + leeway:
-                check_times(entry.claims, now, leeway)
+                check_times(entry.claims, now, leeway, self._iat_leeway)
             if self._always_fresh:
                 return entry
         else:
@@ -135,7 +135,7 @@ class VerifierFlows:
         yield from self.keys.attend()
         entry = self._find(key) if self._caching else None
         if entry is not None and self.keys.holds(entry.key):
-            check_times(entry.claims, self._clock(), self._leeway)
+            check_times(entry.claims, self._clock(), self._leeway, self._iat_leeway)
         else:
             parts, header = self._read(token)
             keys = yield from self.keys.find(header.kid, header.algorithm)
@@ -198,7 +198,7 @@ class VerifierFlows:
         except (ValueError, RecursionError):
             raise TokenError("token-invalid") from None
         self._check_claims(header, claims, self._clock())
-        starts = max(claims.get("nbf", 0), claims.get("iat", 0))
+        starts = max(claims.get("nbf", 0), claims.get("iat", 0) - (self._iat_leeway - self._leeway))
         cost = estimated_bytes(payload) if self._caching else 0
         entry = Verified(claims, key, claims["exp"], starts, cost, self._refusal(claims))
         if self._caching:

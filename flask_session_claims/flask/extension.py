@@ -117,10 +117,10 @@ class SessionClaims:
             raise for_terminal(error) from None
 
         def rejected(reason: str, source: str | None) -> None:
-            emit(token_rejected, app, wrapper=app.ensure_sync, reason=reason, source=source)
+            emit(token_rejected, app, reason=reason, source=source)
 
         def refreshed(auth: Auth, changed: frozenset[str]) -> None:
-            emit(claims_refreshed, app, wrapper=app.ensure_sync, auth=auth, changed=changed)
+            emit(claims_refreshed, app, auth=auth, changed=changed)
 
         return FlaskSide(
             found.gates,

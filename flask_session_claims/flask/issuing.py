@@ -26,26 +26,29 @@ def issuing_for(app: Flask, found: AppSettings, *, clock: Callable[[], float]) -
     """
 
     def tell(event: str, data: Mapping[str, Any]) -> None:
-        emit(SESSION_SIGNALS[event], app, wrapper=app.ensure_sync, **data)
+        emit(SESSION_SIGNALS[event], app, **data)
 
     async def atell(event: str, data: Mapping[str, Any]) -> None:
         await aemit(SESSION_SIGNALS[event], app, **data)
-
-    def call(hook: Callable[..., Any], *arguments: Any) -> Any:
-        return app.ensure_sync(hook)(*arguments)
 
     around = Surroundings(
         secret_key=app.secret_key,
         fallbacks=cast("dict[str, Any]", app.config).get("SECRET_KEY_FALLBACKS"),
         folder=Path(app.instance_path),
         is_development=app.debug or app.testing,
-        call=call,
+        call=lambda hook, *arguments: hook(*arguments),
         tell=tell,
         atell=atell,
         refresh_path=refresh_path,
     )
     issuing = Issuing(found.issuing, found.verifier, around, clock=clock)
-    issuing.check()
+    try:
+        issuing.check()
+    except ConfigurationError as error:
+        from .cli.failure import is_for_a_command  # a server loads none of it
+
+        if not is_for_a_command(error):
+            raise
     return issuing
 
 

@@ -1,20 +1,38 @@
-"""Threads for what a store has to wait for, so that no event loop does.
+"""Between those who wait and those who must not.
 
-They are the library's own: the loop's usual pool is the app's, and may be full or gone.
+A store is waited for by threads, so that no event loop does; they are the library's own, since
+the loop's usual pool is the app's, and may be full or gone. And what the app has written as async
+can be waited for by sync code, whether or not a loop runs around it.
 """
 
 from __future__ import annotations
 
+import contextvars
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..core.flow import Ask
 from ..core.locks import ForkSafeLock
 
+T = TypeVar("T")
+
 THREADS: Final = 8
+
+
+def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives, run to its end here, or by a thread if a loop runs here already."""
+    import asyncio  # sync applications never pay for it
+
+    try:
+        _ = asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(1, thread_name_prefix="session-claims") as thread:
+        return thread.submit(context.run, asyncio.run, coroutine).result()
 
 
 class StoreThreads:

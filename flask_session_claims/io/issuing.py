@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,10 +31,11 @@ from ..sessions.verifying import OwnFreshness, OwnKeySource
 from ..sessions.visits import Visits
 from ..sessions.wrapping import wrapping_keys
 from ..stores import open_store, shown
-from .executor import StoreThreads
-from .logs import logger
+from .executor import StoreThreads, wait_for
+from .logs import logger, session_event
 from .runtime import AsyncRuntime, Runtime
 from .sessions import AsyncSessions, Sessions
+from .signals import SESSION_SIGNALS
 
 DEFAULT_STORE: Final = "sqlite:///session_claims.db"
 _KEY_FILE: Final = "session_claims.key"
@@ -50,13 +51,15 @@ class Surroundings(NamedTuple):
     folder: Path
     #: Debugging or testing: cookies for plain http, and a key file if there is no SECRET_KEY.
     is_development: bool
-    #: Calls a hook of the app, sync.
+    #: Calls a hook of the app; what is awaitable then is waited for.
     call: Callable[..., Any]
     #: Sends the signal of that name with that data; never raises. `atell` is awaited.
     tell: Callable[[str, Mapping[str, Any]], None]
     atell: Callable[[str, Mapping[str, Any]], Any]
     #: The path of the refresh endpoint, as a browser sees it.
     refresh_path: Callable[[], str]
+    #: The same as `call` on an event loop, if it is not the same.
+    acall: Callable[..., Any] | None = None
 
 
 class Issuing:
@@ -146,11 +149,22 @@ class Issuing:
                 settings.label("signing_key"),
                 algorithm=settings.signing_algorithm,
             )
+            self._check_algorithm(given.signer.algorithm)
             return GivenAtHand(given)
         wrapping = self._wrapping()
         policy = KeyPolicy(algorithm=settings.signing_algorithm or "ES256")
+        self._check_algorithm(policy.algorithm)
         self.keyring = KeyringFlows(policy, wrapping, clock=clock, random=secrets.token_bytes)
         return KeysAtHand(self.keyring, clock=clock)
+
+    def _check_algorithm(self, algorithm: str) -> None:
+        taken = self._verifying.algorithms
+        if algorithm not in taken:
+            self._verifying.refuse(
+                "algorithms",
+                f"got {list(taken)}, but own tokens are signed with {algorithm}; name it, or leave"
+                " the setting out.",
+            )
 
     def _wrapping(self) -> tuple[WrappingKey, ...]:
         settings, around = self.settings, self._around
@@ -211,17 +225,23 @@ class Issuing:
     # --- asks for the app's code ----------------------------------------------------------
 
     def _consult(self, ask: Consult) -> Any:
-        return self._around.call(ask.hook, *ask.arguments)
+        result = self._around.call(ask.hook, *ask.arguments)
+        return wait_for(result) if iscoroutine(result) else result
 
     async def _aconsult(self, ask: Consult) -> Any:
-        result = self._around.call(ask.hook, *ask.arguments)
+        call = self._around.acall or self._around.call
+        result = call(ask.hook, *ask.arguments)
         return await result if isawaitable(result) else result
 
     def _tell(self, ask: Tell) -> None:
-        self._around.tell(ask.event, ask.data)
+        session_event(ask.event, ask.data)
+        if ask.event in SESSION_SIGNALS:
+            self._around.tell(ask.event, ask.data)
 
     async def _atell(self, ask: Tell) -> None:
-        await self._around.atell(ask.event, ask.data)
+        session_event(ask.event, ask.data)
+        if ask.event in SESSION_SIGNALS:
+            await self._around.atell(ask.event, ask.data)
 
 
 def key_file(path: Path) -> str:

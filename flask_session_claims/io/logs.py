@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 logger: Final = logging.getLogger("flask_session_claims")
@@ -27,6 +28,23 @@ def key_event(event: str, **data: Any) -> None:
     """Log what happened to the key cache; `extra` carries the event's name and data."""
     level, text = _KEY_EVENTS[event]
     logger.log(level, text, data, extra={"event": event, "session_claims": data})
+
+
+_SESSION_EVENTS: Final = {
+    "refresh_token_reused": "a refresh token of session %s came back that was used up: ended",
+    "refresh_token_ahead": "a refresh token of session %s is newer than the store: was a backup"
+    " restored?",
+    "claims_oversize": "claims of session %s did not fit and were left out",
+}
+
+
+def session_event(event: str, data: Mapping[str, Any]) -> None:
+    """Log what an operator should look into; the rest is for the signals."""
+    text = _SESSION_EVENTS.get(event)
+    if text is not None:
+        session_id = data.get("session_id") or data["session"].session_id
+        extra = {"event": event.replace("_", "-"), "session_claims": {"session_id": session_id}}
+        logger.warning(text, session_id, extra=extra)
 
 
 def token_refused(reason: str, source: str | None) -> None:

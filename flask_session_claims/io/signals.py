@@ -7,10 +7,12 @@ signal tells of what has happened: a receiver's error is logged and undoes nothi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, Final
 
 from blinker import NamedSignal, Namespace
 
+from .executor import wait_for
 from .logs import logger
 
 _namespace: Final = Namespace()
@@ -59,11 +61,11 @@ SyncWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 def emit(
     signal: NamedSignal, sender: Any, *, wrapper: SyncWrapper | None = None, **data: Any
 ) -> None:
-    """Send `signal`; `wrapper` makes async receivers callable (Flask's `ensure_sync`)."""
+    """Send `signal`; `wrapper` makes async receivers callable, if not as `wait_for` does."""
     if not signal.receivers:
         return
     try:
-        signal.send(sender, _async_wrapper=wrapper, **data)
+        signal.send(sender, _async_wrapper=wrapper or _waited, **data)
     except Exception:
         logger.exception("a receiver of %r failed", signal.name)
 
@@ -75,6 +77,22 @@ async def aemit(
     if not signal.receivers:
         return
     try:
-        await signal.send_async(sender, _sync_wrapper=wrapper, **data)
+        await signal.send_async(sender, _sync_wrapper=wrapper or _awaitable, **data)
     except Exception:
         logger.exception("a receiver of %r failed", signal.name)
+
+
+def _waited(receiver: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(receiver)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return wait_for(receiver(*args, **kwargs))
+
+    return wrapped
+
+
+def _awaitable(receiver: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(receiver)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return receiver(*args, **kwargs)
+
+    return wrapped

@@ -175,8 +175,10 @@ class Issuer:
                 refresh_token, provided=provided, expected_session=expected_session
             )
         except RefreshRefused as refused:
+            who = {"session_id": refused.session_id, "user_id": refused.user_id}
+            if refused.code == "refresh-token-ahead":
+                yield from Tell("refresh_token_ahead", who)
             if refused.revoked:
-                who = {"session_id": refused.session_id, "user_id": refused.user_id}
                 yield from Tell("refresh_token_reused", who)
                 yield from Tell("session_revoked", {**who, "reason": "reuse"})
             raise

@@ -111,13 +111,13 @@ def plan(ring: Ring, now: float, policy: KeyPolicy, new_key: NewKey) -> Ring:
         if now >= ends - policy.publish_ahead and not ring.brings(current, due):
             ring = ring.with_key(new_key("session", due))
     for key in ring.keys:
-        end = _last_needed(ring, key, policy)
+        end = last_needed(ring, key, policy)
         if end is not None and end <= now:
             ring = ring.without(key.kid)
     return ring
 
 
-def _last_needed(ring: Ring, key: SigningKey, policy: KeyPolicy) -> float | None:
+def last_needed(ring: Ring, key: SigningKey, policy: KeyPolicy) -> float | None:
     """When a key can go, its last tokens having ended; None: not foreseen."""
     if key.use == "static":
         return None
@@ -293,6 +293,24 @@ class KeyringFlows:
             return self._planned(ring if kept == ring.keys else replace(ring, keys=kept), now)
 
         return (yield from self._change(now, change))
+
+    @property
+    def policy(self) -> KeyPolicy:
+        """How keys come and go here."""
+        return self._policy
+
+    @property
+    def wrapping_name(self) -> str:
+        """Name of the wrapping key in force."""
+        return self._wrapping[0].name
+
+    def ring(self) -> Flow[Ring]:
+        """The ring as it stands; nothing is changed."""
+        return decode((yield from LoadRecord(KEYRING, RING)))
+
+    def opens(self, key: SigningKey) -> bool:
+        """Whether a wrapping key opens it."""
+        return self._open(key) is not None
 
     def signer(self, key: SigningKey) -> Signer:
         """What signs with a key of the ring.

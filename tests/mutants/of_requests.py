@@ -69,7 +69,7 @@ MUTANTS = (
            "another class of token signs in", (TOKENS,)),
     Mutant("remembered token outlives its end", "verifier",
            "            if entry.exp // 1 <= now - leeway or entry.starts > now + leeway:\n"
-           "                check_times(entry.claims, now, leeway)\n",
+           "                check_times(entry.claims, now, leeway, self._iat_leeway)\n",
            "            del now, leeway\n",
            "whoever was seen once is signed in for ever", (TOKENS, *core("tokencache"))),
     Mutant("remembered token outlives its key", "verifier",

@@ -122,7 +122,7 @@ MUTANTS = (
            "    if nbf > now + leeway:\n", "    if nbf > now + 10**12:\n",
            "a token passes before it may", (TOKENS,)),
     Mutant("iat in the future is ignored", "claims",
-           "    if iat > now + leeway:\n", "    if iat > now + 10**12:\n",
+           "    if iat > now + iat_leeway:\n", "    if iat > now + 10**12:\n",
            "a token passes that was not made yet", (TOKENS,)),
     Mutant("times of any type", "claims",
            "    return kind is int or (kind is float and math.isfinite(value))",
