@@ -240,10 +240,10 @@ class Reading(_Side):
         credentials = credentials_from(authorization, cookie, self.settings)
         verified = self.verifier.authenticate(credentials)
         changed = self._changes(verified)
-        auth = self._admit(exchange, verified, credentials, acts)
+        # Settled before hooks and receivers are called: they may read it.
+        auth = exchange.settled = self._admit(exchange, verified, credentials, acts)
         if issuing is not None and not auth.is_authenticated:
-            auth = issuing.run(issuing.visits.renew(exchange, auth))
-        exchange.settled = auth  # before anybody is told: receivers may read it
+            auth = exchange.settled = issuing.run(issuing.visits.renew(exchange, auth))
         if self._is_refused(auth):
             self._rejected(auth.reason or "", auth.source)
         if changed is not None and self._refreshed is not None:
@@ -320,10 +320,10 @@ class AsyncReading(_Side):
         credentials = credentials_from(authorization, cookie, self.settings)
         verified = await self.verifier.authenticate(credentials)
         changed = self._changes(verified)
-        auth = self._admit(exchange, verified, credentials, acts)
+        # Settled before hooks and receivers are called: they may read it.
+        auth = exchange.settled = self._admit(exchange, verified, credentials, acts)
         if issuing is not None and not auth.is_authenticated:
-            auth = await issuing.arun(issuing.visits.renew(exchange, auth))
-        exchange.settled = auth  # before anybody is told: receivers may read it
+            auth = exchange.settled = await issuing.arun(issuing.visits.renew(exchange, auth))
         if self._is_refused(auth):
             await self._rejected(auth.reason or "", auth.source)
         if changed is not None and self._refreshed is not None:

@@ -59,18 +59,28 @@ class Delivery:
             if issued.refresh_token is not None:
                 effects.fields[_REFRESH] = issued.refresh_token
         else:
-            session, names = issued.session, self._issuer.cookies
-            left = session.expires_at - self._clock() if session.persistent else None
-            effects.cookies[names.session] = cookie(
-                names.session, issued.session_token, max_age=left, secure=names.secure
-            )
-            if issued.refresh_token is not None:
-                effects.cookies[names.refresh] = self._refresh_cookie(
-                    names, issued.refresh_token, left
-                )
+            effects.cookies.update(self._cookies(issued))
         if by_header or exchange.facts.is_fdi:
             effects.fields[_FRONT] = front_token(issued)
         self._expose(exchange)
+
+    def _cookies(self, issued: Issued) -> dict[str, str]:
+        session, names = issued.session, self._issuer.cookies
+        left = session.expires_at - self._clock() if session.persistent else None
+        token = cookie(names.session, issued.session_token, max_age=left, secure=names.secure)
+        made = {names.session: token}
+        if issued.refresh_token is not None:
+            made[names.refresh] = self._refresh_cookie(names, issued.refresh_token, left)
+        return made
+
+    def check(self) -> None:
+        """Return if cookies can be made.
+
+        Raises:
+            ConfigurationError: there is no endpoint for the refresh cookie.
+        """
+        if not self._inline:
+            _ = self._refresh_path()
 
     def clear(self, exchange: Exchange, *, by_header: bool = False) -> None:
         """Queue the removal of both tokens."""

@@ -49,6 +49,7 @@ class Endpoints:
         """POST: the refresh token's successor, in a cookie or in FDI headers; else 401."""
         exchange.was_read = True
         facts = exchange.facts
+        _ = yield from self._issuer.opened()  # the store may be younger than this process
         bearer = self._bearer(exchange)
         cookie = self._delivery.refresh_token(exchange)
         by_header = bearer is not None and (cookie is None or facts.st_auth_mode == "header")

@@ -150,7 +150,8 @@ class Issuer:
         if created.oversize is not None:
             yield from self._oversize(session, created.oversize)
         for ended in created.ended:
-            yield from Tell("session_revoked", {"session_id": ended, "reason": "replaced"})
+            reason = "replaced" if ended == given.get("replaces") else "cap"
+            yield from Tell("session_revoked", {"session_id": ended, "reason": reason})
         yield from Tell("session_created", {"session": session})
         return _issued(session, minted, created.refresh_token)
 

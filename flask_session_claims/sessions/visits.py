@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..core.auth import Auth, auth_from_claims, signed_out
-from ..core.errors import SessionError, UnavailableError
+from ..core.credentials import credentials_from
+from ..core.errors import SessionError, TokenError, UnavailableError
 from ..core.flow import Flow
+from ..core.jose import ALGORITHMS
 from ..core.jsontext import b64url_decode, parse_object
+from ..core.keyset import verify_jws
 from ..core.request import Exchange, is_cross_site
 from . import tokens
 from .consult import Tell
@@ -122,17 +125,18 @@ class Visits:
             ClaimsRefused: claims or data cannot be kept.
             SessionError: `headers-sent`.
         """
-        facts = exchange.facts
-        if is_cross_site(facts, exchange.side.settings.origins):
-            raise OriginRefused
+        # No form of another site can send that header, and no cookie is set.
+        by_header = exchange.facts.st_auth_mode == "header"
+        if not by_header:
+            self._refuse_cross_site(exchange)
+            self._delivery.check()
         self._refuse_late(exchange)
         replaces = yield from self._carried(exchange)
         issued = yield from self._issuer.create(
             user_id, azp=self._azp(exchange), replaces=replaces, **given
         )
-        by_header = facts.st_auth_mode == "header"
-        self._delivery.send(exchange, issued, by_header=by_header)
         self._close_with(exchange, issued.session.session_id)
+        self._delivery.send(exchange, issued, by_header=by_header)
         _ = self._become(exchange, issued, "header" if by_header else "cookie")
         return issued.session
 
@@ -187,14 +191,14 @@ class Visits:
         Raises:
             OriginRefused: another site may have caused it.
         """
-        if is_cross_site(exchange.facts, exchange.side.settings.origins):
-            raise OriginRefused
+        settled = exchange.settled
+        by_header = isinstance(settled, Auth) and settled.source == "header"
+        if not by_header:
+            self._refuse_cross_site(exchange)
         carried = yield from self._carried(exchange)
         ended = False
         if carried is not None:
             ended = yield from self._issuer.revoke(carried, reason="sign-out")
-        settled = exchange.settled
-        by_header = isinstance(settled, Auth) and settled.source == "header"
         if not exchange.sent:
             self._delivery.clear(exchange, by_header=by_header)
         exchange.settled, exchange.token = signed_out("session-revoked", source=None), None
@@ -220,15 +224,33 @@ class Visits:
         return settled
 
     def _carried(self, exchange: Exchange) -> Flow[str | None]:
-        """The id of the session that the request carries, by either of its tokens."""
+        """The id of the session that the request carries, by a token that we have made."""
         settled = exchange.settled
         if isinstance(settled, Auth) and settled.is_authenticated:
             return settled.session_id
-        refresh_token = self._delivery.refresh_token(exchange)
-        if refresh_token is None:
+        if (yield from self._issuer.opened()) is None:
             return None
-        session = yield from self._issuer.flows.peek(refresh_token)
-        return None if session is None else session.session_id
+        refresh_token = self._delivery.refresh_token(exchange)
+        if refresh_token is not None:
+            session = yield from self._issuer.flows.peek(refresh_token)
+            return None if session is None else session.session_id
+        return (yield from self._signed_for(exchange))
+
+    def _signed_for(self, exchange: Exchange) -> Flow[str | None]:
+        """The session of a token whose signature is good, though it may have expired."""
+        authorization, cookie, _ = exchange.side.transport.look(exchange.request)
+        settings = exchange.side.settings
+        token = credentials_from(authorization, cookie, settings).token
+        if token is None or len(token) > settings.max_token_length:
+            return None
+        keys = yield from self._issuer.keys.keys()
+        try:
+            claims = parse_object(verify_jws(token, keys, ALGORITHMS))
+        except (TokenError, ValueError, RecursionError):
+            return None
+        named = claims.get("sid")
+        ours = claims.get("iss") == self._issuer.name and isinstance(named, str)
+        return named if ours else None
 
     def _become(self, exchange: Exchange, issued: Issued, source: Any) -> Auth:
         exchange.looks_away, exchange.was_read = False, True
@@ -240,6 +262,10 @@ class Visits:
         """The request's origin, if it is one of the app's."""
         origin = exchange.facts.origin
         return origin if origin in (exchange.side.settings.origins or ()) else None
+
+    def _refuse_cross_site(self, exchange: Exchange) -> None:
+        if is_cross_site(exchange.facts, exchange.side.settings.origins):
+            raise OriginRefused
 
     def _refuse_late(self, exchange: Exchange) -> None:
         if exchange.sent:
