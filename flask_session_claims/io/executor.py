@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextvars
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..core.flow import Ask
 from ..core.locks import ForkSafeLock
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -24,7 +26,8 @@ THREADS: Final = 8
 
 def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
     """What a coroutine gives, run to its end here, or by a thread if a loop runs here already."""
-    import asyncio  # sync applications never pay for it
+    import asyncio  # sync applications never pay for it, nor for the pool
+    from concurrent.futures import ThreadPoolExecutor
 
     try:
         _ = asyncio.get_running_loop()
@@ -59,6 +62,8 @@ class StoreThreads:
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._pool is None or self._process != os.getpid():
+                from concurrent.futures import ThreadPoolExecutor
+
                 self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="session-claims")
                 self._process = os.getpid()
             return self._pool
