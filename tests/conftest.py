@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from flask_session_claims import SessionClaimsError
+from flask_session_claims.sessions import issuer, mint, tokens, vault
 from flask_session_claims.testing import minted_secrets, record_secrets
+from flask_session_claims.testing.record import record
 
 ENOUGH = 24
 RUN = re.compile(rf"[A-Za-z0-9+/_=.\-]{{{ENOUGH},}}")
@@ -119,6 +121,35 @@ class LeakCheck(logging.Handler):
 check = LeakCheck()
 
 
+def note_what_is_issued(patch: pytest.MonkeyPatch) -> None:
+    """Record session tokens, refresh tokens and private keys of the product's own making."""
+    plain_mint, plain_text = mint.mint, tokens.RefreshToken.text
+    plain_generate = vault.generate
+
+    @functools.wraps(plain_mint)
+    def minted(*args: Any, **kwargs: Any) -> mint.Minted:
+        made = plain_mint(*args, **kwargs)
+        record([made.token])
+        return made
+
+    @functools.wraps(plain_text)
+    def text(self: tokens.RefreshToken) -> str:
+        made = plain_text(self)
+        record(made.split(".")[2:])  # the session's id may be told
+        return made
+
+    @functools.wraps(plain_generate)
+    def generated(algorithm: str) -> vault.Signer:
+        made = plain_generate(algorithm)
+        record([tokens.b64url(made.der)])
+        return made
+
+    patch.setattr(mint, "mint", minted)
+    patch.setattr(issuer, "mint", minted)
+    patch.setattr(tokens.RefreshToken, "text", text)
+    patch.setattr(vault, "generate", generated)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
@@ -130,6 +161,7 @@ def pytest_configure(config: pytest.Config) -> None:
         check.made(self)
 
     patch.setattr(SessionClaimsError, "__init__", noted)
+    note_what_is_issued(patch)
 
     root, ours = logging.getLogger(), logging.getLogger("flask_session_claims")
     root.addHandler(check)

@@ -7,6 +7,7 @@ store is back, everything is as it was.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401  (nobody may not be able to load it)
 import sqlite3
 import time
 from contextlib import contextmanager
