@@ -7,6 +7,7 @@ the exchange as for any other response.
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from ..core.errors import ConfigurationError
 from ..core.flow import Flow
@@ -27,6 +28,8 @@ SIGN_OUT_PATH: Final = "/signout"
 KEY_SET_PATH: Final = "/.well-known/jwks.json"
 OPENID_PATH: Final = "/.well-known/openid-configuration"
 
+#: What may stand in an address as it is (RFC 3986 §2.2); frameworks differ on all else.
+_URI: Final = "%/:?#[]@!$&'()*+,;=-._~"
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _JSON: Final = ("Content-Type", "application/json")
 
@@ -83,7 +86,8 @@ class Endpoints:
         if _is_form(facts.sec_fetch_mode, facts.accept) and not facts.is_fdi:
             allowed = exchange.side.settings.origins or ()
             target = back if back is not None and is_safe_redirect(back, allowed) else "/"
-            return Answer(303, (("Location", target), _NO_STORE), b"")
+            location = quote(target, safe=_URI, errors="replace")
+            return Answer(303, (("Location", location), _NO_STORE), b"")
         return Answer(200, (_JSON, _NO_STORE), b'{"status":"OK"}')
 
     def key_set(self) -> Flow[Document]:
