@@ -238,6 +238,8 @@ class VerifierSettings(SettingsGroup):
             self.refuse(
                 "token_use", 'is "access", but own tokens are session tokens; leave it out.'
             )
+        if self.audience is not None and self.is_self:
+            self.refuse("audience", "is set, but own tokens name no audience; leave it out.")
         if self.token_use == "access" and self.audience is None:  # RFC 9068 §4
             self.refuse(
                 "audience",

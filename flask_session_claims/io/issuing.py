@@ -38,6 +38,8 @@ from .sessions import AsyncSessions, Sessions
 from .signals import SESSION_SIGNALS
 
 DEFAULT_STORE: Final = "sqlite:///session_claims.db"
+#: Browsers drop a cookie of such a name unless it is Secure (RFC 6265bis §4.1.3).
+_PREFIXES: Final = ("__Host-", "__Secure-")
 _KEY_FILE: Final = "session_claims.key"
 
 
@@ -77,12 +79,21 @@ class Issuing:
         clock: Callable[[], float],
     ) -> None:
         self.settings = settings
-        self._verifying, self._around = verifying, around
+        self._clock = clock
+        self._verifying = verifying
+        #: What the adapter has said of the app.
+        self.around: Surroundings = around
         self.store: RecordStore = self._open_store()
         self.keyring: KeyringFlows | None = None
         self.keys: OwnKeys = self._keys(clock)
         secure = not (settings.dev_cookies or around.is_development)
         chosen = verifying.cookie_name if "cookie_name" in verifying.provenance else None
+        if not secure and chosen is not None and chosen.startswith(_PREFIXES):
+            verifying.refuse(
+                "cookie_name",
+                f"got {chosen!r}, a name that browsers keep over https only, and cookies are for"
+                " plain http here (debug, testing or DEV_COOKIES); name it without the prefix.",
+            )
         self.issuer = Issuer(
             settings,
             SessionFlows(settings.limits, clock=clock),
@@ -129,14 +140,14 @@ class Issuing:
                     " give a store object.",
                 )
             return given  # type: ignore[no-any-return]
-        if given is None and not self._around.is_development:
+        if given is None and not self.around.is_development:
             logger.warning(
                 "session claims: %s is unset, so sessions are kept in %s",
                 self.settings.label("store"),
-                self._around.folder / "session_claims.db",
+                self.around.folder / "session_claims.db",
             )
         try:
-            return open_store(given or DEFAULT_STORE, folder=self._around.folder, make_folder=True)
+            return open_store(given or DEFAULT_STORE, folder=self.around.folder, make_folder=True)
         except ConfigurationError as error:
             problem = error.message
         self.settings.refuse("store", problem)
@@ -167,7 +178,7 @@ class Issuing:
             )
 
     def _wrapping(self) -> tuple[WrappingKey, ...]:
-        settings, around = self.settings, self._around
+        settings, around = self.settings, self.around
         try:
             return wrapping_keys(
                 secret_key=self._secret(), fallbacks=around.fallbacks, key=settings.key
@@ -182,7 +193,7 @@ class Issuing:
         )
 
     def _secret(self) -> str | bytes | None:
-        around = self._around
+        around = self.around
         if around.secret_key or self.settings.key is not None or not around.is_development:
             return around.secret_key
         return key_file(around.folder / _KEY_FILE)
@@ -196,16 +207,30 @@ class Issuing:
         try:
             if self.run(self.issuer.opened()) is not None:
                 self.run(self.keys.check())
+                self._check_ring()
         except UnavailableError as error:
             logger.warning("session claims: %s", error.message)
         finally:
             self.store.close()
 
+    def _check_ring(self) -> None:
+        """Another algorithm is set for new keys; the one that signs may still be of the old."""
+        if self.keyring is None:
+            return
+        current = self.run(self.keyring.ring()).signing("session", self._clock())
+        taken = self._verifying.algorithms
+        if current is not None and current.algorithm not in taken:
+            self._verifying.refuse(
+                "algorithms",
+                f"got {list(taken)}, but the key in the store signs {current.algorithm}; name it as"
+                " well until `flask session-claims keys rotate` has brought another.",
+            )
+
     def address(self) -> str:
         """Where sessions are kept, without passwords."""
         given = self.settings.store
         if given is None:
-            return f"sqlite:///{self._around.folder / 'session_claims.db'}"
+            return f"sqlite:///{self.around.folder / 'session_claims.db'}"
         return shown(given) if isinstance(given, str) else f"a {type(given).__name__}"
 
     # --- for the verifier -----------------------------------------------------------------
@@ -225,23 +250,23 @@ class Issuing:
     # --- asks for the app's code ----------------------------------------------------------
 
     def _consult(self, ask: Consult) -> Any:
-        result = self._around.call(ask.hook, *ask.arguments)
+        result = self.around.call(ask.hook, *ask.arguments)
         return wait_for(result) if iscoroutine(result) else result
 
     async def _aconsult(self, ask: Consult) -> Any:
-        call = self._around.acall or self._around.call
+        call = self.around.acall or self.around.call
         result = call(ask.hook, *ask.arguments)
         return await result if isawaitable(result) else result
 
     def _tell(self, ask: Tell) -> None:
         session_event(ask.event, ask.data)
         if ask.event in SESSION_SIGNALS:
-            self._around.tell(ask.event, ask.data)
+            self.around.tell(ask.event, ask.data)
 
     async def _atell(self, ask: Tell) -> None:
         session_event(ask.event, ask.data)
         if ask.event in SESSION_SIGNALS:
-            await self._around.atell(ask.event, ask.data)
+            await self.around.atell(ask.event, ask.data)
 
 
 def key_file(path: Path) -> str:

@@ -135,6 +135,8 @@ class _Side:
     _flows: VerifierFlows
     _refreshed: Refreshed | None
     _seen: SeenClaims
+    #: UTC seconds.
+    clock: Callable[[], float]
     #: The app's own issuer, if it is one; and its name when the verifier was made.
     issuing: Issuing | None
     _named: str | None = None
@@ -201,7 +203,7 @@ class Reading(_Side):
         self.transport = transport
         self.settings = settings
         self.issuing = issuing
-        self._clock = clock
+        self.clock = clock
         self._rejected = rejected
         self._refreshed = refreshed
         self._seen = _seen_by(refreshed)
@@ -217,13 +219,19 @@ class Reading(_Side):
         self.settings = settings = issuing.verifying(name)
         self.verifier = Verifier(
             settings,
-            clock=self._clock,
+            clock=self.clock,
             keys=issuing.key_source,
             freshness=issuing.freshness,
             handlers=issuing.handlers,
         )
         self._flows = self.verifier.flows
         self._named = name
+
+    def open(self, issuing: Issuing) -> None:
+        """Have the verifier of own tokens ready, if their issuer has a name by now."""
+        name = issuing.issuer.name or issuing.run(issuing.issuer.opened())
+        if name != self._named:
+            self._be(issuing, name)
 
     def now(self, exchange: Exchange) -> Auth:
         """Token, then cross-site policy; a refusal is logged and told.
@@ -233,9 +241,7 @@ class Reading(_Side):
         """
         issuing = self.issuing
         if issuing is not None:
-            name = issuing.issuer.name or issuing.run(issuing.issuer.opened())
-            if name != self._named:
-                self._be(issuing, name)
+            self.open(issuing)
         authorization, cookie, acts = self.transport.look(exchange.request)
         credentials = credentials_from(authorization, cookie, self.settings)
         verified = self.verifier.authenticate(credentials)
@@ -271,7 +277,7 @@ class AsyncReading(_Side):
         self.transport = transport
         self.settings = settings
         self.issuing = issuing
-        self._clock = clock
+        self.clock = clock
         self._rejected = rejected
         self._refreshed = refreshed
         self._seen = _seen_by(refreshed)
@@ -287,13 +293,19 @@ class AsyncReading(_Side):
         self.settings = settings = issuing.verifying(name)
         self.verifier = AsyncVerifier(
             settings,
-            clock=self._clock,
+            clock=self.clock,
             keys=issuing.key_source,
             freshness=issuing.freshness,
             handlers=issuing.ahandlers,
         )
         self._flows = self.verifier.flows
         self._named = name
+
+    async def open(self, issuing: Issuing) -> None:
+        """Async form of `Reading.open`."""
+        name = issuing.issuer.name or await issuing.arun(issuing.issuer.opened())
+        if name != self._named:
+            self._be(issuing, name)
 
     async def settle(self, exchange: Exchange) -> None:
         """Find out who it is before the view runs, since reading it cannot be awaited."""
@@ -313,9 +325,7 @@ class AsyncReading(_Side):
         """Async form of `Reading.now`."""
         issuing = self.issuing
         if issuing is not None:
-            name = issuing.issuer.name or await issuing.arun(issuing.issuer.opened())
-            if name != self._named:
-                self._be(issuing, name)
+            await self.open(issuing)
         authorization, cookie, acts = self.transport.look(exchange.request)
         credentials = credentials_from(authorization, cookie, self.settings)
         verified = await self.verifier.authenticate(credentials)

@@ -43,12 +43,17 @@ class Delivery:
         return self._cookie(exchange, "session")
 
     def _cookie(self, exchange: Exchange, which: str) -> str | None:
-        if self._issuer.name is None:
+        if self._issuer.name is None or "cookie" not in exchange.side.settings.token_sources:
             return None
         _, fields, _ = exchange.side.transport.look(exchange.request)
         name: str = getattr(self._issuer.cookies, which)
         value = cookie_value(fields, name) if fields else None
         return None if isinstance(value, Conflict) else value
+
+    def has_sent(self, exchange: Exchange) -> bool:
+        """Whether a refresh token is queued already."""
+        effects = exchange.effects
+        return effects is not None and self._issuer.cookies.refresh in effects.cookies
 
     def send(self, exchange: Exchange, issued: Issued, *, by_header: bool) -> None:
         """Queue the tokens, and that nobody may store the response."""

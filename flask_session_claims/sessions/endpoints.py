@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.flow import Flow
 from ..core.gate import Decision
@@ -59,6 +60,11 @@ class Endpoints:
         refresh_token = bearer if by_header else cookie
         if not by_header and is_cross_site(facts, exchange.side.settings.origins):
             return _refused(exchange, Decision("forbid", "request-origin-refused"))
+        settled = exchange.settled
+        renewed = isinstance(settled, Auth) and settled.is_authenticated
+        if not by_header and renewed and self._delivery.has_sent(exchange):
+            # Somebody has read auth ahead of us, which has refreshed inline: once is enough.
+            return Answer(200, (_JSON, _NO_STORE), b"{}")
         if refresh_token is None:
             self._delivery.clear(exchange)
             return _refused(exchange, Decision("challenge", "session-token-missing"))

@@ -334,7 +334,8 @@ def check_id(value: object, name: str) -> str:
 
 def _shown(value: object) -> str:
     if isinstance(value, str):
-        return f"text of {len(value)} characters with some that cannot be stored"
+        odd = " with some that cannot be stored" if value and not storable(value) else ""
+        return f"text of {len(value)} characters{odd}"
     return f"of type {type(value).__name__}"
 
 

@@ -65,6 +65,8 @@ class Visits:
         """
         if auth.is_authenticated or not self._inline or auth.source == "header" or exchange.sent:
             return auth
+        if "cookie" not in exchange.side.settings.token_sources:
+            return auth
         facts = exchange.facts
         if auth.reason not in CURABLE or facts.is_websocket or facts.is_preflight:
             return auth
@@ -127,6 +129,8 @@ class Visits:
         """
         # No form of another site can send that header, and no cookie is set.
         by_header = exchange.facts.st_auth_mode == "header"
+        if "cookie" not in exchange.side.settings.token_sources:
+            by_header = True
         if not by_header:
             self._refuse_cross_site(exchange)
             self._delivery.check()
@@ -253,7 +257,6 @@ class Visits:
         return named if ours else None
 
     def _become(self, exchange: Exchange, issued: Issued, source: Any) -> Auth:
-        exchange.looks_away, exchange.was_read = False, True
         exchange.settled = auth = auth_from_claims(issued.claims, source)
         exchange.token = issued.session_token
         return auth

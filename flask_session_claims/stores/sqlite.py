@@ -52,18 +52,19 @@ class SqliteStore:
     def __init__(
         self, path: str | os.PathLike[str], *, timeout: float = 5.0, make_folder: bool = False
     ) -> None:
-        self._path = Path(path).absolute()
-        self._name = f"sqlite:///{self._path}"
+        #: The file.
+        self.path: Path = Path(path).absolute()
+        self._name = f"sqlite:///{self.path}"
         self._timeout = timeout
         self._make_folder = make_folder
         self._check_place()
-        self._queue = WriterQueue(f"{self._path}.lock")
+        self._queue = WriterQueue(f"{self.path}.lock")
         self._connections = Connections(self._name, self._open)
         #: The file as it was when last seen (device, inode); connections belong to that one.
         self._file: tuple[int, int] | None = None
 
     def _check_place(self) -> None:
-        folder = self._path.parent
+        folder = self.path.parent
         known = folder.parent if self._make_folder and not folder.exists() else folder
         if not known.is_dir():
             raise ConfigurationError(
@@ -71,7 +72,7 @@ class SqliteStore:
                 " or name another file.",
                 code="store-no-folder",
             )
-        if self._path.is_dir():
+        if self.path.is_dir():
             raise ConfigurationError(
                 f"the store {self._name} is a folder; name a file in it.", code="store-is-folder"
             )
@@ -211,7 +212,7 @@ class SqliteStore:
         """Whether there is a file; connections to one that was replaced are dropped."""
         known = self._file  # before looking: another thread may be making the file
         try:
-            found = os.stat(self._path)
+            found = os.stat(self.path)
         except FileNotFoundError:
             found = None
         if found is None or not found.st_size:  # not there, or never committed to
@@ -229,16 +230,16 @@ class SqliteStore:
         if self._see_file():
             return
         if self._make_folder:
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
         # Beside it SQLite makes its own files with the same permissions.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _open(self) -> sqlite3.Connection:
         deadline = time.monotonic() + self._timeout
-        connection = _patiently(deadline, lambda: connect(str(self._path)))
+        connection = _patiently(deadline, lambda: connect(str(self.path)))
         try:
             if not _patiently(
-                deadline, lambda: schema.check(connection, self.migrations, str(self._path))
+                deadline, lambda: schema.check(connection, self.migrations, str(self.path))
             ):
                 with self._writing(connection) as keep:
                     schema.upgrade(connection, self.migrations)

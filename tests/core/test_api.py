@@ -169,8 +169,9 @@ def test_readings_are_made_alike() -> None:
 
 def test_readings_are_twins() -> None:
     check_twins(Reading.now, AsyncReading.authenticate)
+    check_twins(Reading.open, AsyncReading.open)
     # What both call `now` is used by the same code, so it must be called alike.
     assert inspect.signature(Reading.now) == inspect.signature(AsyncReading.now)
     assert not inspect.iscoroutinefunction(AsyncReading.now)
-    assert public_names(Reading) == {"now"}
-    assert public_names(AsyncReading) == {"authenticate", "now", "settle"}
+    assert public_names(Reading) == {"now", "open"}
+    assert public_names(AsyncReading) == {"authenticate", "now", "open", "settle"}

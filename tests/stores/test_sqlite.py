@@ -60,8 +60,8 @@ def refused(store, call):
         CALLS[call](store)
     assert caught.value.status == 503
     assert caught.value.retry_after >= 1
-    assert str(store._path) not in str(caught.value)
-    assert caught.value.store == f"sqlite:///{store._path}"
+    assert str(store.path) not in str(caught.value)
+    assert caught.value.store == f"sqlite:///{store.path}"
     return caught.value.code
 
 

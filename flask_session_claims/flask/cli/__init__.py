@@ -1,7 +1,8 @@
 """`flask session-claims …`: one file a command, over the findings of `io.reports`.
 
-Exit codes: 0 ok; 1 a verdict against (a refused token, an open route, keys that cannot be had);
-2 the command or the configuration is wrong. A server that never runs a command imports none.
+Exit codes: 0 ok; 1 a verdict against (a refused token, an open route, keys or a store that cannot
+be had, a session or a key that is not there); 2 the command or the configuration is wrong. A server
+that never runs a command imports none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from flask.cli import AppGroup
 
 #: Command -> the module that holds it under the same name; later parts add theirs.
 commands: dict[str, str] = {
-    name: f"{__name__}.{name}" for name in ("config", "doctor", "inspect", "keys", "routes")
+    name: f"{__name__}.{name}"
+    for name in (
+        *("config", "doctor", "explain", "inspect", "keys"),
+        *("mint", "prune", "routes", "sessions"),
+    )
 }
 
 
@@ -33,4 +38,4 @@ class _Commands(AppGroup):
 
 def command_group() -> AppGroup:
     """The group, with every command that is registered."""
-    return _Commands("session-claims", help="Session claims: look, check, explain.")
+    return _Commands("session-claims", help="Session claims: look, check, explain, change.")

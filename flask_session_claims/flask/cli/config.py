@@ -7,6 +7,7 @@ from flask.cli import with_appcontext
 
 from ...io.reports.config import SettingReport, config_report
 from ...io.reports.texts import config_lines
+from .failure import told
 from .output import as_json, reading, show
 
 
@@ -18,8 +19,8 @@ def config(json_: bool) -> None:
 
     Keys and secrets are not shown, nor is what stands in an address as user, password or query.
     """
-    state = reading()
-    report = config_report(state.gates, state.settings)
+    with told():
+        report = config_report(reading())
     show(json_, report.as_json(), lambda paint, width: config_lines(report, _place, paint, width))
 
 

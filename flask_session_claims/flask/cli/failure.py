@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Literal
 
 import click
 
@@ -33,11 +34,13 @@ def is_for_a_command(error: ConfigurationError) -> bool:
     return is_looked_up and error.code == "keyring-locked"
 
 
-def stop(message: str, code: int) -> click.ClickException:
+class _Wrong(click.ClickException):
+    exit_code = 2
+
+
+def stop(message: str, code: Literal[1, 2]) -> click.ClickException:
     """What ends a command with that line and that exit code."""
-    error = click.ClickException(message)
-    error.exit_code = code
-    return error
+    return _Wrong(message) if code == 2 else click.ClickException(message)
 
 
 @contextmanager

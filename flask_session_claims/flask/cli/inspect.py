@@ -10,7 +10,9 @@ import click
 from flask.cli import with_appcontext
 
 from ...io.reports.inspection import clean, inspect_token
+from ...io.reports.own import verifier_of
 from ...io.reports.texts import token_lines
+from .failure import told
 from .output import as_json, reading, show, verdict_against
 
 VARIABLE: Final = "INSPECT_TOKEN"
@@ -40,7 +42,8 @@ def inspect(token: tuple[str, ...], json_: bool) -> None:
             f"no token was given; write it as the argument, put it into {VARIABLE}, or write - and"
             " send it to standard input."
         )
-    report = inspect_token(reading().verifier, text)
+    with told():
+        report = inspect_token(verifier_of(reading()), text)
     show(json_, report.as_json(), lambda paint, width: token_lines(report, paint, width))
     if not report.accepted:
         verdict_against()

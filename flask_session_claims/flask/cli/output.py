@@ -12,8 +12,11 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 from flask import current_app
 
+from ...io.issuing import Issuing
 from ...io.reading import Reading
 from ...io.reports.layout import Paint, Tone
+from ..issuing import issuing_of
+from .failure import told
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,6 +44,12 @@ def reading() -> Reading:
             "this app has no SessionClaims; write SessionClaims(app), or init_app(app)."
         )
     return found
+
+
+def own_issuing() -> Issuing:
+    """The app's own issuer; where the sessions are another issuer's, that is said and all."""
+    with told():
+        return issuing_of(reading())
 
 
 def paint(text: str, tone: Tone) -> str:

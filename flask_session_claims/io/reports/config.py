@@ -6,10 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ...core.errors import UnavailableError
 from ...core.keyset import KeySet
 from ...core.schema import SettingsGroup, setting_fields
-from ...core.settings import GateSettings, VerifierSettings
+from ...core.settings import VerifierSettings
+from ...sessions.settings import IssuingSettings
+from ...stores import shown
+from ..issuing import Issuing
 from ..logs import without_secrets
+from ..reading import Reading
+from .own import place_of, settings_of
 
 Kind = Literal["keyword", "config", "environment", "default"]
 
@@ -33,6 +39,7 @@ class SettingReport:
 class InEffect:
     """What follows from the settings together."""
 
+    #: None: not known yet, for it comes with the store.
     issuer: str | None
     #: Where keys come from: an address, or how many are given.
     keys: str
@@ -40,6 +47,8 @@ class InEffect:
     parties: list[str] | None
     cookies: list[str]
     vary: str
+    #: Where the app keeps sessions of its own; None: they are another issuer's.
+    store: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +65,14 @@ class ConfigReport:
         }
 
 
-def config_report(gates: GateSettings, settings: VerifierSettings) -> ConfigReport:
+def config_report(reading: Reading) -> ConfigReport:
+    settings, issuing = settings_of(reading), reading.issuing
+    groups: list[SettingsGroup] = [settings, reading.gates]
+    if issuing is not None:
+        groups.insert(1, issuing.settings)
     return ConfigReport(
-        settings=(*_settings(settings), *_settings(gates)), in_effect=in_effect(settings)
+        settings=tuple(report for group in groups for report in _settings(group)),
+        in_effect=in_effect(settings) if issuing is None else _own_in_effect(settings, issuing),
     )
 
 
@@ -66,8 +80,11 @@ def _settings(group: SettingsGroup) -> Iterable[SettingReport]:
     for entry in setting_fields(type(group)):
         value = getattr(group, entry.name)
         origin = group.provenance.get(entry.name)
-        # A field is left out of the repr for the same reason as it is left out here.
-        hidden = value is not None and not entry.repr
+        if entry.name == "store" and isinstance(group, IssuingSettings):
+            value, hidden = _store(value), False
+        else:
+            # A field is left out of the repr for the same reason as it is left out here.
+            hidden = value is not None and not entry.repr
         yield SettingReport(
             name=group.label(entry.name),
             value=None if hidden else _shown(value),
@@ -76,6 +93,13 @@ def _settings(group: SettingsGroup) -> Iterable[SettingReport]:
             found_as=None if origin is None else origin.name,
             doc=entry.metadata["doc"],
         )
+
+
+def _store(value: Any) -> str | None:
+    """An address without its password; an object by its type."""
+    if value is None:
+        return None
+    return shown(value) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _shown(value: Any) -> Any:
@@ -95,6 +119,33 @@ def keys_from(settings: VerifierSettings) -> str:
         return without_secrets(source.url)
     name = "jwks" if settings.jwks is not None else "jwt_key"
     return f"{len(source)} given in {settings.label(name)}"
+
+
+def own_keys_from(issuing: Issuing) -> str:
+    """The same for an app that is its own issuer."""
+    if issuing.keyring is None:
+        return f"1 given in {issuing.settings.label('signing_key')}"
+    return "made and rotated in the store"
+
+
+def _own_in_effect(settings: VerifierSettings, issuing: Issuing) -> InEffect:
+    cookies: list[str] = []
+    try:
+        name: str | None = issuing.run(issuing.issuer.opened())
+    except UnavailableError:  # the doctor tells
+        name = None
+    if name is not None:
+        names = issuing.issuer.cookies
+        carried = [names.session] if "cookie" in settings.token_sources else []
+        cookies = [*carried, names.refresh]
+    return InEffect(
+        issuer=name,
+        keys=own_keys_from(issuing),
+        parties=None if settings.parties is None else sorted(settings.parties),
+        cookies=cookies,
+        vary=settings.vary,
+        store=place_of(issuing),
+    )
 
 
 def in_effect(settings: VerifierSettings) -> InEffect:

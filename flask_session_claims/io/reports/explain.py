@@ -77,6 +77,11 @@ def _algorithm(case: Case) -> str:
 
 
 def _kid(case: Case) -> str:
+    if case.settings.is_self:
+        return (
+            f"no key of this app's own is named {quoted((case.header or {}).get('kid'))}; was it"
+            " removed, or is the token another issuer's? (see the command keys)"
+        )
     return (
         f"no key of the set is named {quoted((case.header or {}).get('kid'))}; is the token"
         " another issuer's, or of another environment? (see the command keys --fetch)"
@@ -85,6 +90,9 @@ def _kid(case: Case) -> str:
 
 def _issuer(case: Case) -> str:
     settings = case.settings
+    if settings.is_self:
+        own = quoted(settings.issuer) if settings.own else "not made yet: nobody has signed in"
+        return f"iss is {case.said('iss')}; this app's own issuer is {own}"
     told = f"iss is {case.said('iss')}; {settings.label('issuer')} is {quoted(settings.issuer)}"
     said = (case.claims or {}).get("iss")
     if isinstance(said, str) and said.rstrip("/") == (settings.issuer or "").rstrip("/"):
@@ -181,6 +189,10 @@ _REASONS: Final[dict[str, Callable[[Case], str]]] = {
     "token-not-active-yet": _clock("nbf"),
     "token-iat-in-the-future": _clock("iat"),
     "token-too-large": _too_large,
+    "session-revoked": lambda case: (
+        f"the session (sid) {case.said('sid')} has ended, or there never was one; see the command"
+        " explain"
+    ),
     "session-pending": lambda case: (
         f'sts is "pending": the user has tasks left; see {case.settings.label("accept_pending")}'
     ),

@@ -175,14 +175,14 @@ def _times(claims: Mapping[str, Any], now: float) -> Times:
     )
 
 
-def _bytes(value: Any) -> int:
+def json_bytes(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
 
 
 def _custom(claims: Mapping[str, Any] | None) -> tuple[tuple[str, int], ...]:
     custom = {n: v for n, v in (claims or {}).items() if n not in PROTECTED_NAMES}
     # Each with its share of the object: the colon, and a comma or brace.
-    sizes = [(name, _bytes(name) + _bytes(value) + 2) for name, value in custom.items()]
+    sizes = [(name, json_bytes(name) + json_bytes(value) + 2) for name, value in custom.items()]
     return tuple(sorted(sizes, key=lambda pair: -pair[1]))
 
 

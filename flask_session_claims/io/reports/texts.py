@@ -50,7 +50,8 @@ def token_lines(report: TokenReport, paint: Paint, width: int | None) -> Lines:
     if report.accepted:
         verdict = Cell("accepted", "good")
     else:
-        verdict = Cell("undecided" if report.code in _UNTOLD else "refused", "bad")
+        untold = (report.code or "").startswith(_UNTOLD)
+        verdict = Cell("undecided" if untold else "refused", "bad")
     if report.header is None and report.claims is None:
         told = Cell(f"{report.code}: {report.why or report.message}")
         page.rows([[verdict, told]], indent=0)
@@ -73,8 +74,11 @@ def token_lines(report: TokenReport, paint: Paint, width: int | None) -> Lines:
     return page.lines
 
 
-#: Codes that say nothing against the token.
-_UNTOLD: Final = ("jwk-remote-failed-to-load", "unavailable")
+#: How codes begin that say nothing against the token.
+_UNTOLD: Final = (
+    *("jwk-remote-failed-to-load", "unavailable"),
+    *("store-", "keyring-", "session-record-"),
+)
 
 
 def _claim(name: str, value: object) -> list[Cell]:
@@ -133,17 +137,24 @@ def config_lines(
     page.rows(rows)
     page.heading("In effect")
     effect = report.in_effect
+    own = effect.store is not None
     parties = ", ".join(effect.parties or ()) or "anything: azp is not checked"
-    page.rows(
-        [
-            [Cell("issuer"), Cell(effect.issuer or "")],
-            [Cell("keys"), Cell(effect.keys)],
-            [Cell("azp"), Cell(parties, "plain" if effect.parties else "warn")],
-            [Cell("cookies"), Cell(", ".join(effect.cookies) or "none")],
-            [Cell("Vary"), Cell(effect.vary)],
-        ]
-    )
+    unchecked: Tone = "dim" if own else "warn"  # who has our key set makes no other app's tokens
+    missing = _UNNAMED if own and effect.issuer is None else "none"
+    rows = [
+        [Cell("issuer"), Cell(effect.issuer or _UNNAMED)],
+        [Cell("keys"), Cell(effect.keys)],
+        [Cell("azp"), Cell(parties, "plain" if effect.parties else unchecked)],
+        [Cell("cookies"), Cell(", ".join(effect.cookies) or missing)],
+        [Cell("Vary"), Cell(effect.vary)],
+    ]
+    if effect.store is not None:
+        rows.insert(1, [Cell("store"), Cell(effect.store)])
+    page.rows(rows)
     return page.lines
+
+
+_UNNAMED: Final = "comes with the store: not known before the first sign-in"
 
 
 def keys_lines(report: KeysReport, paint: Paint, width: int | None) -> Lines:

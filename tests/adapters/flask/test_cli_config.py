@@ -97,6 +97,7 @@ def test_what_holds_is_told_beside_what_was_set(config):
         "parties": [APP],
         "cookies": ["__session"],
         "vary": "Authorization, Cookie",
+        "store": None,
     }
     app = make_app(config, SESSION_CLAIMS_ORIGINS=None, SESSION_CLAIMS_TOKEN_SOURCES=["header"])
     effect = report(app, "config")["in_effect"]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from flask_session_claims.flask.cli.failure import for_terminal
 from flask_session_claims.testing import LocalIssuer
 
 from ..sites import APP
+from .cli import SECRET_KEY, own_app
 
 SITE = """
 import json, os
@@ -170,6 +172,26 @@ def test_a_terminal_gets_colours_and_lines_that_fit(flask: Flask_, issuer: Local
     # What a pipe gets differs in colours and line ends only.
     piped = flask("inspect", env={"INSPECT_TOKEN": token}).stdout.decode()
     assert len(plain.split()) == len(piped.split())
+
+
+def test_own_sessions_and_keys_fit_a_terminal_too(flask: Flask_, tmp_path: Path) -> None:
+    _, claims = own_app(tmp_path, clock=time.time)
+    session = claims.sessions.create("user_1", claims={"story": "word " * 40}, device="agent " * 40)
+    settings = {
+        "SECRET_KEY": SECRET_KEY,
+        "SESSION_CLAIMS_ISSUER": "self",
+        "SESSION_CLAIMS_STORE": f"sqlite:///{tmp_path / 'shop.db'}",
+    }
+    sid = session.session.session_id
+    commands = (["keys"], ["keys", "rotate"], ["sessions", "list", "user_1"], ["explain", sid])
+    for args in (*commands, ["sessions", "show", sid]):
+        code, seen = on_a_terminal(flask, *args, columns=80, env={"SETTINGS": json.dumps(settings)})
+        assert code == 0, seen
+        assert "\x1b[" in seen
+        plain = COLOUR.sub("", seen)
+        assert [
+            line for line in plain.splitlines() if len(line) > 80 and "shop.db" not in line
+        ] == []
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
