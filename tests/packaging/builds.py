@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".venv", ".tox", ".*_cache", ".hypothesis", "__pycache__", "build", "dist",
-    "*.egg-info", "_build", "node_modules",
+    "*.egg-info", "_build", "node_modules", "instance",
 )  # fmt: skip
 
 
