@@ -103,6 +103,7 @@ class Issuing:
             provide=lambda: self.provide,
             secure=secure,
             cookie_name=chosen,
+            origins=verifying.origins,
         )
         delivery = Delivery(self.issuer, clock=clock, refresh_path=around.refresh_path)
         self.visits = Visits(self.issuer, delivery, clock=clock)

@@ -6,7 +6,7 @@ where it knows the changes, and must never claim to know more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -74,12 +74,14 @@ class Issuer:
         provide: Callable[[], Provide | None],
         secure: bool,
         cookie_name: str | None = None,
+        origins: Sequence[str] | None = None,
     ) -> None:
         self.settings = settings
         self.flows = flows
         self.keys = keys
         self._clock, self._random, self._provide = clock, random, provide
         self._secure, self._cookie_name = secure, cookie_name
+        self._origins = origins or ()
         self._kid: str | None = None
         #: The `iss` of the tokens; None until it is known, for it comes with the store.
         self.name: str | None = None
@@ -140,7 +142,7 @@ class Issuer:
         """A new session and its tokens; see `SessionFlows.create` for what may be given."""
         provided = yield from self._provided(user_id, None)
         ready = yield from self._ready()
-        created = yield from self.flows.create(user_id, provided=provided, **given)
+        created = yield from self.flows.create(user_id, provided=provided, azp=azp, **given)
         session = created.session
         try:
             minted = yield from self._mint(session, ready, azp=azp)
@@ -258,14 +260,32 @@ class Issuer:
         hook = self._provide()
         return None if hook is None else (yield from Consult(hook, (user_id, session)))
 
-    def _mint(self, session: Session, ready: _Ready, **given: Any) -> Flow[Minted]:
-        """The token; one that would not fit a cookie goes without custom claims, and says so."""
+    def _mint(
+        self,
+        session: Session,
+        ready: _Ready,
+        *,
+        azp: str | None = None,
+        expires_at: int | None = None,
+    ) -> Flow[Minted]:
+        """The token; one that would not fit a cookie goes without custom claims, and says so.
+
+        `azp`: the origin that asks for it; a page that is loaded names none, and then it is the
+        one that signed in.
+        """
         now = self._clock()
+        party = azp or (session.azp if session.azp in self._origins else None)
 
         def make(of: Session) -> Minted:
-            token_id = self._random(ID_BYTES)
             return mint(
-                of, ready.signer, ready.policy, now=now, rev=ready.rev, token_id=token_id, **given
+                of,
+                ready.signer,
+                ready.policy,
+                now=now,
+                rev=ready.rev,
+                token_id=self._random(ID_BYTES),
+                azp=party,
+                expires_at=expires_at,
             )
 
         try:

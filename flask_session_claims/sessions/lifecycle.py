@@ -69,6 +69,7 @@ class SessionFlows:
         lifetime: float | None = None,
         device: str | None = None,
         address: str | None = None,
+        azp: str | None = None,
         replaces: str | None = None,
     ) -> Flow[Created]:
         """A new session of a user.
@@ -77,6 +78,7 @@ class SessionFlows:
             provided: the provided layer. If it does not fit, the session begins without it,
                 and the result says so.
             lifetime: seconds until it ends in any case, instead of the usual.
+            azp: the origin of the page that signs in, which later tokens name as well.
             replaces: id of the session that ends by this, whoever's it is; one that is
                 unknown or has ended does not matter.
 
@@ -97,6 +99,7 @@ class SessionFlows:
             absolute_end=now + self._lifetime(lifetime),
             device=_note(device, "device"),
             address=_note(address, "address"),
+            azp=azp,
         )
         state, oversize = rotation.provide(state, layer)
         for _ in range(ATTEMPTS):

@@ -47,6 +47,8 @@ class Session:
     org_id: str | None
     device: str | None
     address: str | None
+    #: The origin of the page that signed in, where the app names its origins.
+    azp: str | None = None
 
 
 class Act(NamedTuple):
@@ -73,6 +75,7 @@ class State:
     org_id: str | None = None
     device: str | None = None
     address: str | None = None
+    azp: str | None = None
     data: Claims = field(default_factory=no_claims)
     layers: Layers = NO_LAYERS
     #: Of the current refresh token.
@@ -145,6 +148,7 @@ class State:
             self.org_id,
             self.device,
             self.address,
+            self.azp,
         )
 
 
@@ -157,7 +161,7 @@ def log_entry(subject: str, key: str, what: str, now: float) -> LogEntry:
 
 _PLAIN: Final = (
     "user_id", "created_at", "seen_at", "idle_end", "absolute_end", "persistent", "org_id",
-    "device", "address", "data", "generation", "rotated_at", "revoked_at", "reason",
+    "device", "address", "azp", "data", "generation", "rotated_at", "revoked_at", "reason",
 )  # fmt: skip
 _BYTES: Final = ("current", "previous", "salt", "tag_key")
 _LAYERS: Final = ("template", "provided", "own")

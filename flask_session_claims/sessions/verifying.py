@@ -26,6 +26,8 @@ _NO_KEYS: Final = KeySet(())
 #: Seconds between two looks for a key that is not there: what another process has just made is
 #: found, and a flood of invented names costs the store next to nothing.
 PAUSE: Final = 0.05
+#: Sessions whose record is remembered; about 2 KB each.
+AGREED: Final = 2_000
 
 
 class OwnKeySource:
@@ -71,6 +73,8 @@ class OwnFreshness:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        #: Of sessions seen lately: a token's claims that its record agreed with, and until when.
+        self._agreed: dict[str, tuple[bytes, Claims, float]] = {}
 
     def check(self, claims: Claims) -> Standing:
         return Standing.UNKNOWN
@@ -86,13 +90,25 @@ class OwnFreshness:
         if not isinstance(session_id, str) or not tokens.is_session_id(session_id):
             raise TokenError("session-revoked")
         record = yield from LoadRecord(SESSION, session_id)
+        agreed = self._agreed.get(session_id)
+        if record is not None and agreed is not None and claims is agreed[1]:
+            if record.data == agreed[0] and self._clock() < agreed[2]:
+                return claims  # the very same, so it need not be read again
         state = decode(record) if record is not None else None
-        if state is None or state.user_id != claims["sub"] or not state.is_live(self._clock()):
+        if (
+            record is None
+            or state is None
+            or state.user_id != claims["sub"]
+            or not state.is_live(self._clock())
+        ):
             raise TokenError("session-revoked")
         custom = {n: value for n, value in claims.items() if n not in PROTECTED_NAMES}
         in_force = state.layers.effective
         # As text, since to Python True equals 1.
         if _claims.encode(custom) == _claims.encode(in_force):
+            if len(self._agreed) >= AGREED:
+                self._agreed.clear()
+            self._agreed[session_id] = record.data, claims, state.expires_at
             return claims
         issuers = {n: value for n, value in claims.items() if n in PROTECTED_NAMES}
         allowed = {n: value for n, value in in_force.items() if n not in PROTECTED_NAMES}

@@ -122,8 +122,8 @@ class SqliteStore:
                 if [version for version, _ in standing] != [c.expected for c in changes]:
                     self._queue.lost()
                     return False
-                for delete in deletes:
-                    _index(connection, delete, ())
+                for delete, (_, indexes) in zip(deletes, standing, strict=False):
+                    _index(connection, delete, indexes, ())
                     _ = connection.execute(
                         "DELETE FROM records WHERE kind = ? AND key = ?", (delete.kind, delete.key)
                     )
@@ -137,6 +137,9 @@ class SqliteStore:
 
     def log_since(self, position: int) -> LogPage:
         def read(connection: sqlite3.Connection) -> LogPage:
+            oldest, newest, store_id = connection.execute(_LOG_STATE).fetchone()
+            if (newest or 0) <= position:  # nearly always: one statement is one moment
+                return LogPage(store_id, oldest or 0, newest or 0, ())
             if not connection.in_transaction:
                 _ = connection.execute("BEGIN")  # one moment for all of it
             entries = connection.execute(
@@ -144,11 +147,7 @@ class SqliteStore:
                 " ORDER BY position LIMIT ?",
                 (position, LOG_PAGE),
             ).fetchall()
-            oldest = connection.execute("SELECT min(position) FROM log").fetchone()[0]
-            newest = connection.execute(
-                "SELECT max(seq) FROM sqlite_sequence WHERE name = 'log'"
-            ).fetchone()[0]
-            store_id = connection.execute(_STORE_ID).fetchone()[0]
+            oldest, newest, store_id = connection.execute(_LOG_STATE).fetchone()
             _ = connection.execute("COMMIT")
             logged = tuple(LogEntry(*entry) for entry in entries)
             return LogPage(store_id, oldest or 0, newest or 0, logged)
@@ -251,6 +250,11 @@ class SqliteStore:
 
 
 _STORE_ID: Final = "SELECT value FROM meta WHERE name = 'store_id'"
+_LOG_STATE: Final = (
+    "SELECT (SELECT min(position) FROM log),"
+    " (SELECT max(seq) FROM sqlite_sequence WHERE name = 'log'),"
+    " (SELECT value FROM meta WHERE name = 'store_id')"
+)
 
 
 def _patiently(deadline: float, act: Callable[[], T]) -> T:
@@ -287,7 +291,7 @@ def _standing(connection: sqlite3.Connection, change: Put | Delete) -> tuple[int
 
 def _put(connection: sqlite3.Connection, put: Put, standing: Indexes) -> None:
     if put.indexes != standing:
-        _index(connection, put, put.indexes)
+        _index(connection, put, standing, put.indexes)
     _ = connection.execute(
         "INSERT INTO records (kind, key, version, data, indexes, due_at) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, data = excluded.data,"
@@ -296,9 +300,10 @@ def _put(connection: sqlite3.Connection, put: Put, standing: Indexes) -> None:
     )
 
 
-def _index(connection: sqlite3.Connection, change: Put | Delete, indexes: Indexes) -> None:
+def _index(
+    connection: sqlite3.Connection, change: Put | Delete, standing: Indexes, indexes: Indexes
+) -> None:
     """Let the record stand under exactly these index values."""
-    _, standing = _standing(connection, change)
     for name, value in standing:
         _ = connection.execute(
             "DELETE FROM record_index WHERE kind = ? AND name = ? AND value = ? AND key = ?",

@@ -58,6 +58,7 @@ def test_a_session_says_all_that_was_given(stage):
             lifetime=3600,
             device="Firefox",
             address="192.0.2.1",
+            azp="https://app.example.com",
         )
     )
     session = created.session
@@ -74,6 +75,7 @@ def test_a_session_says_all_that_was_given(stage):
         "org_id": "org_1",
         "device": "Firefox",
         "address": "192.0.2.1",
+        "azp": "https://app.example.com",
     }
     assert created.ended == ()
     assert stage.get(session.session_id) == session
