@@ -57,6 +57,7 @@ class Delivery:
 
     def send(self, exchange: Exchange, issued: Issued, *, by_header: bool) -> None:
         """Queue the tokens, and that nobody may store the response."""
+        exchange.was_read = True  # what is sent depends on who asks
         effects = exchange.queue()
         effects.no_store = True
         if by_header:
@@ -89,6 +90,7 @@ class Delivery:
 
     def clear(self, exchange: Exchange, *, by_header: bool = False) -> None:
         """Queue the removal of both tokens."""
+        exchange.was_read = True  # what is sent depends on who asks
         effects = exchange.queue()
         effects.no_store = True
         if by_header:
