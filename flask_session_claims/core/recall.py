@@ -48,7 +48,7 @@ def make_recall(
     # Between Clerk's suffixed and plain cookies more than one field's text decides.
     takes_cookie = settings.clerk_instance is None and "cookie" in settings.token_sources
     name, leeway, find, empty = settings.cookie_name, settings.leeway, cache.get, _EMPTY
-    skip, longest = len(name) + 1, settings.max_token_length
+    named, longest = name + "=", settings.max_token_length
 
     def recall(authorization: str | None, cookie: str | None) -> tuple[Auth, str] | None:
         if authorization is not None:
@@ -56,18 +56,10 @@ def make_recall(
                 return None
             token, source = authorization[7:], "header"
         elif cookie is not None and takes_cookie:
-            start = cookie.find(name)
-            value = start + skip
-            if start < 0 or (start and cookie[start - 2 : start] != "; "):
-                return None
-            if cookie[value - 1 : value] != "=":
-                return None
-            end = cookie.find(";", value)
-            if end < 0:
-                token = cookie[value:]
-            elif cookie.find(name, end) < 0:
-                token = cookie[value:end]
-            else:  # named twice
+            before, found, rest = cookie.partition(named)
+            token, _, after = rest.partition(";")
+            # Absent, not plainly a field of its own, or named more than once.
+            if not found or (before and before[-2:] != "; ") or name in before or name in after:
                 return None
             source = "cookie"
         else:
