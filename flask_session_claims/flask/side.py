@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from flask import Blueprint, current_app, request
 
+from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.policy import Plan
+from ..core.request import SAFE_METHODS, Exchange
 from ..io.reading import Reading
 from .refusals import NotAllowed, NotSignedIn
 
@@ -95,6 +97,17 @@ class FlaskSide(Reading):
         self.wants_page: Callable[[], bool | None] | None = lambda: (
             hook.wants_page(request) if hook.wants_page else None
         )
+
+    def recall(self, exchange: Exchange) -> Auth | None:
+        # Through the transport it would be three calls; every request comes here.
+        environ = exchange.request
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS:
+            return super().recall(exchange)
+        known = self._flows.recall(environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_COOKIE"))
+        if known is None:
+            return None
+        auth, exchange.token = known
+        return auth
 
     def side_for(self, here: Request) -> FlaskSide:
         """The side that judges a request.
