@@ -116,7 +116,7 @@ class Effects:
         self.no_store: bool = False
 
 
-_PRIVATE: Final = ("Cache-Control", "private")
+PRIVATE: Final = ("Cache-Control", "private")
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _NO_HEADERS: Final[Sequence[tuple[str, str]]] = ()
 
@@ -139,7 +139,7 @@ def response_headers(
             replace.append(("Vary", varied))
         signed_in = type(outcome) is Auth and outcome.is_authenticated
         if not cache_control and signed_in and not no_store:
-            replace.append(_PRIVATE)
+            replace.append(PRIVATE)
     if effects is None:
         return replace, _NO_HEADERS
     if no_store:
