@@ -125,7 +125,15 @@ def _ahead(app: Flask, home: FlaskSide) -> Callable[..., ResponseReturnValue | N
 
     def preprocess_request(*context: Any) -> ResponseReturnValue | None:  # Flask 3.2 passes it
         here = _find_request()
-        exchange = here.__dict__.get(_EXCHANGE) or _begin(here, home)
+        own = here.__dict__
+        exchange = own.get(_EXCHANGE)
+        if exchange is None:
+            exchange = here.environ.get(_BEGUN)
+            if exchange is None or exchange.side is not home or home.select is not None:
+                exchange = _begin(here, home)
+            else:  # the rest of `_begin` for nearly all requests
+                del here.environ[_BEGUN]
+                own[_EXCHANGE] = exchange
         rule = here.url_rule
         if rule is None:
             return proceed(*context)
