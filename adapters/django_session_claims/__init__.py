@@ -1,4 +1,5 @@
-"""Session claims in Django: who is signed in, and what their token says, as `request.auth`.
+"""Session claims in Django: who is signed in, and what their token says, as `request.auth`; and
+sessions of the project's own.
 
 Importing this imports neither Django nor the core: each name is loaded when it is first used
 (PEP 562), so it may stand in a settings file.
@@ -22,7 +23,24 @@ if TYPE_CHECKING:
     from flask_session_claims.core.request import RequestAuth as RequestAuth
     from flask_session_claims.core.typed import ClaimError as ClaimError
     from flask_session_claims.core.typedhints import ClaimName as ClaimName
+    from flask_session_claims.io.sessions import AsyncSessions as AsyncSessions
+    from flask_session_claims.io.sessions import Sessions as Sessions
+    from flask_session_claims.sessions.faults import ClaimsRefused as ClaimsRefused
+    from flask_session_claims.sessions.faults import RefreshRefused as RefreshRefused
+    from flask_session_claims.sessions.issuer import Issued as Issued
+    from flask_session_claims.sessions.model import Session as Session
 
+    from .acts import acreate_session as acreate_session
+    from .acts import acurrent_session as acurrent_session
+    from .acts import amerge_session_claims as amerge_session_claims
+    from .acts import arevoke_session as arevoke_session
+    from .acts import create_session as create_session
+    from .acts import current_session as current_session
+    from .acts import merge_session_claims as merge_session_claims
+    from .acts import revoke_session as revoke_session
+    from .anywhere import asessions as asessions
+    from .anywhere import sessions as sessions
+    from .conf import provide as provide
     from .gates import claims_required as claims_required
     from .gates import login_required as login_required
     from .gates import public as public
@@ -32,11 +50,18 @@ if TYPE_CHECKING:
     from .refusals import IdentityUnavailable as IdentityUnavailable
     from .refusals import NotAllowed as NotAllowed
     from .refusals import NotSignedIn as NotSignedIn
+    from .signals import claims_oversize as claims_oversize
     from .signals import claims_refreshed as claims_refreshed
+    from .signals import keys_rotated as keys_rotated
+    from .signals import refresh_token_reused as refresh_token_reused
+    from .signals import session_created as session_created
+    from .signals import session_refreshed as session_refreshed
+    from .signals import session_revoked as session_revoked
     from .signals import token_rejected as token_rejected
     from .visit import get_auth as get_auth
 
-_CORE = "flask_session_claims.core"
+_PRODUCT = "flask_session_claims"
+_CORE = f"{_PRODUCT}.core"
 _HOMES = {
     f"{_CORE}.auth": ("Auth",),
     f"{_CORE}.errors": (
@@ -49,11 +74,36 @@ _HOMES = {
     f"{_CORE}.typed": ("ClaimError",),
     f"{_CORE}.typedhints": ("ClaimName",),
     f"{_CORE}.request": ("AsyncRequestAuth", "RequestAuth"),
+    f"{_PRODUCT}.io.sessions": ("AsyncSessions", "Sessions"),
+    f"{_PRODUCT}.sessions.faults": ("ClaimsRefused", "RefreshRefused"),
+    f"{_PRODUCT}.sessions.issuer": ("Issued",),
+    f"{_PRODUCT}.sessions.model": ("Session",),
+    f"{__name__}.acts": (
+        "acreate_session",
+        "acurrent_session",
+        "amerge_session_claims",
+        "arevoke_session",
+        "create_session",
+        "current_session",
+        "merge_session_claims",
+        "revoke_session",
+    ),
+    f"{__name__}.anywhere": ("asessions", "sessions"),
+    f"{__name__}.conf": ("provide",),
     f"{__name__}.gates": ("claims_required", "login_required", "public"),
     f"{__name__}.middleware": ("SessionClaimsMiddleware",),
     f"{__name__}.mixins": ("ClaimsRequiredMixin", "LoginRequiredMixin"),
     f"{__name__}.refusals": ("IdentityUnavailable", "NotAllowed", "NotSignedIn"),
-    f"{__name__}.signals": ("claims_refreshed", "token_rejected"),
+    f"{__name__}.signals": (
+        "claims_oversize",
+        "claims_refreshed",
+        "keys_rotated",
+        "refresh_token_reused",
+        "session_created",
+        "session_refreshed",
+        "session_revoked",
+        "token_rejected",
+    ),
     f"{__name__}.visit": ("get_auth",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

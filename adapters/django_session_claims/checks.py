@@ -21,15 +21,16 @@ MIDDLEWARE = "django_session_claims.middleware.SessionClaimsMiddleware"
 def register_checks() -> None:
     register(Tags.security)(check_settings)
     register(Tags.security)(check_middleware)
+    register(Tags.urls)(check_endpoint)
 
 
 def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """E001: a setting is wrong. W001: any app's token of the same issuer signs in here."""
     try:
-        _, settings = conf.load()
+        side = conf.reading()  # all that a start would try, the keys in the store too
     except ConfigurationError as error:
         return [Error(error.message, id="session_claims.E001")]
-    if settings.parties is None:
+    if side.issuing is None and side.settings.parties is None:
         return [
             Warning(
                 "azp is not checked: a token made for another app of the same issuer signs in"
@@ -53,6 +54,23 @@ def check_middleware(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[C
             id="session_claims.W002",
         )
     ]
+
+
+def check_endpoint(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """E002: sessions are refreshed at an address that there is not."""
+    try:
+        issuing = conf.reading().issuing
+    except ConfigurationError:
+        return []  # E001
+    if issuing is None or issuing.settings.refresh_mode != "endpoint":
+        return []
+    from .issuing import refresh_path  # loaded by the issuer
+
+    try:
+        _ = refresh_path()
+    except ConfigurationError as error:
+        return [Error(error.message, id="session_claims.E002")]
+    return []
 
 
 def _is_ours(path: str) -> bool:

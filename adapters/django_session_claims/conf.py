@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
@@ -19,8 +19,8 @@ from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.freshness import Freshness
 from flask_session_claims.core.locks import ForkSafeLock
-from flask_session_claims.core.settings import GateSettings, VerifierSettings
 from flask_session_claims.io.reading import (
+    AppSettings,
     AsyncReading,
     Reading,
     Refreshed,
@@ -32,11 +32,18 @@ from flask_session_claims.io.reading import (
 from .signals import aemit, claims_refreshed, emit, token_rejected
 from .transport import TRANSPORT
 
+if TYPE_CHECKING:
+    from flask_session_claims.io.issuing import Issuing
+    from flask_session_claims.sessions.issuer import Provide
+
+P = TypeVar("P", bound="Provide")
+
 SETTING: Final = "SESSION_CLAIMS"
-Settings = tuple[GateSettings, VerifierSettings]
+#: Django's own settings that an issuer depends on.
+_ALSO: Final = frozenset({"BASE_DIR", "DEBUG", "SECRET_KEY", "SECRET_KEY_FALLBACKS"})
 
 
-def load() -> Settings:
+def load() -> AppSettings:
     """The settings as they are now.
 
     Raises:
@@ -59,9 +66,13 @@ def load() -> Settings:
                 f'{name}: in Django this is a key of one dict; write {SETTING} = {{"{key}": …}}.'
             )
     try:
-        return settings_from(mapping, {}, prefix="")[:2]
+        return settings_from(mapping, {}, prefix="")
     except ConfigurationError as error:
-        raise ConfigurationError(f"settings.{SETTING}: {error.message}") from None
+        raise _about_ours(error) from None
+
+
+def _about_ours(error: ConfigurationError) -> ConfigurationError:
+    return ConfigurationError(f"settings.{SETTING}: {error.message}", code=error.code)
 
 
 def _rejected(reason: str, source: str | None) -> None:
@@ -90,51 +101,77 @@ class _Built:
     def __init__(self) -> None:
         self._lock = ForkSafeLock()
         self.means: dict[str, Any] = {}
-        self.forget()
+        #: The project's hook, and another instead of it.
+        self.provide: Provide | None = None
+        self.provide_instead: Provide | None = None
+        self._clear()
 
-    def forget(self) -> None:
-        self.settings: Settings | None = None
+    def _clear(self) -> None:
+        self.settings: AppSettings | None = None
+        self.issuing: Issuing | None = None
         self.reading: Reading | None = None
         self.areading: AsyncReading | None = None
         # One for both, or a change would be told by each.
         self.seen = seen_claims()
 
+    def forget(self) -> None:
+        with self._lock:
+            issuing = self.issuing
+            self._clear()
+        if issuing is not None and issuing.store is not issuing.settings.store:
+            issuing.store.close()  # one that was given may be another's too
+
     def build(self) -> Reading:
-        gates, settings = self._read()
+        found, issuing = self._read()
         with self._lock:
             if self.reading is None:
                 self.reading = Reading(
-                    gates,
-                    settings,
+                    found.gates,
+                    found.verifier,
                     TRANSPORT,
                     rejected=_rejected,
                     refreshed=Refreshed(_is_heard, _refreshed, self.seen),
+                    issuing=issuing,
                     **self.means,
                 )
             return self.reading
 
     def abuild(self) -> AsyncReading:
-        gates, settings = self._read()
+        found, issuing = self._read()
         with self._lock:
             if self.areading is None:
                 self.areading = AsyncReading(
-                    gates,
-                    settings,
+                    found.gates,
+                    found.verifier,
                     TRANSPORT,
                     rejected=_arejected,
                     refreshed=Refreshed(_is_heard, _arefreshed, self.seen),
+                    issuing=issuing,
                     **self.means,
                 )
             return self.areading
 
-    def _read(self) -> Settings:
+    def _read(self) -> tuple[AppSettings, Issuing | None]:
         with self._lock:
             known = self.settings
-            pair = known or load()
-            self.settings = pair
+            found = known or load()
+            if known is None:
+                self.issuing = self._issuing(found) if found.verifier.is_self else None
+                self.settings = found
+            issuing = self.issuing
         if known is None:
-            announce(pair[1])
-        return pair
+            announce(found.verifier, issuing)
+        return found, issuing
+
+    def _issuing(self, found: AppSettings) -> Issuing:
+        from .issuing import issuing_for  # a project that only reads tokens loads none of it
+
+        try:
+            issuing = issuing_for(found, clock=self.means.get("clock", time.time))
+        except ConfigurationError as error:
+            raise _about_ours(error) from None
+        issuing.provide = self.provide_instead or self.provide
+        return issuing
 
 
 _built: Final = _Built()
@@ -159,19 +196,42 @@ def use(
     clock: Callable[[], float] = time.time,
     fetch: Fetch | None = None,
     freshness: Freshness | None = None,
+    provide: Provide | None = None,
 ) -> None:
-    """Give the reading side what a settings file cannot hold; `use()` takes it back.
+    """Give what a settings file cannot hold; `use()` takes it back.
 
     Args:
-        clock: seconds since 1970 UTC, for the times in tokens.
+        clock: seconds since 1970 UTC, for the times in tokens and of sessions.
         fetch: the network for key sets, if requests shall not be it.
         freshness: what knows about revocations and changed claims.
+        provide: a hook that stands, in a test perhaps, instead of the `provide` of the project.
     """
     _built.means = {"clock": clock, "fetch": fetch, "freshness": freshness}
+    _built.provide_instead = provide
     _built.forget()
+
+
+def provide(function: P) -> P:
+    """Give claims of the project's own to each new session, and anew whenever it is refreshed.
+
+    The function, sync or async, is given the user's id and the `Session` (None while it is being
+    made), and gives claims, or None to leave those it gave before. To be said once, in
+    `AppConfig.ready()` or in a module that is imported there.
+
+    Raises:
+        ConfigurationError: it is no function, or there is another already.
+    """
+    if not callable(function):
+        raise ConfigurationError(f"provide: got {function!r}; give a function.")
+    if _built.provide not in (None, function):
+        raise ConfigurationError("provide: there is one already; keep one.")
+    _built.provide = function
+    if _built.issuing is not None:
+        _built.issuing.provide = _built.provide_instead or function
+    return function
 
 
 @receiver(setting_changed)
 def _forget(*, setting: str, **extra: Any) -> None:
-    if setting.startswith(SETTING):
+    if setting.startswith(SETTING) or (_built.issuing is not None and setting in _ALSO):
         _built.forget()

@@ -14,9 +14,10 @@ from django.http import HttpResponse, HttpResponseBase
 from flask_session_claims.core.request import Exchange, response_headers
 
 from . import conf
-from .plans import NOTHING_TO_DO, Plans, ViewPlan, is_async
+from .closing import aclose, close
+from .plans import NOTHING_TO_DO, Plans, ViewPlan, is_async, leads_to_ours
 from .refusals import Refused, answer, own_handler, response_of
-from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, refusal_for
+from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, keep_uncached, refusal_for
 
 
 class SessionClaimsMiddleware:
@@ -49,9 +50,18 @@ class SessionClaimsMiddleware:
         reading = conf.reading()
         visit = begin(request, reading)
         request.auth = DjangoAuth(visit)
-        response = self.get_response(request)
+        try:
+            response = self.get_response(request)
+        except BaseException:
+            close(visit, 500)  # no response of ours, nobody signed in
+            raise
         visit.page = None
-        if visit.was_read or visit.effects:
+        visit.sent = True
+        effects = visit.effects
+        if effects is not None:
+            keep_uncached(request)
+            close(visit, response.status_code)
+        if visit.was_read or effects:
             _apply(visit, response)
         return response
 
@@ -62,14 +72,25 @@ class SessionClaimsMiddleware:
             visit.looks_away = True  # until a view is found that wants to know
         else:
             known = reading.recall(visit)
-            if known is None:
-                await reading.settle(visit)
-            else:
+            if known is not None:
                 visit.settled = known
+            elif reading.issuing is not None and leads_to_ours(request):
+                visit.looks_away = True  # a refresh here would be one too many
+            else:
+                await reading.settle(visit)
         request.auth = AsyncDjangoAuth(visit)
-        response = await self.get_response(request)
+        try:
+            response = await self.get_response(request)
+        except BaseException:
+            await aclose(visit, 500)  # no response of ours, nobody signed in
+            raise
         visit.page = None
-        if visit.was_read or visit.effects:
+        visit.sent = True
+        effects = visit.effects
+        if effects is not None:
+            keep_uncached(request)
+            await aclose(visit, response.status_code)
+        if visit.was_read or effects:
             _apply(visit, response)
         return response
 
@@ -80,7 +101,8 @@ class SessionClaimsMiddleware:
             return None
         visit.looks_away = not plan.looked_at
         if plan.is_async:
-            visit.outcome()  # found out here, where it may wait
+            if plan.looked_at:
+                visit.outcome()  # found out here, where it may wait
             if type(request.auth) is DjangoAuth:
                 request.auth = AsyncDjangoAuth(visit)
         error = _refusal(request, visit, plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from asgiref.sync import iscoroutinefunction
+from django.urls import Resolver404, resolve
 
 from flask_session_claims.core.gate import ANYBODY, Requirement
 from flask_session_claims.core.policy import marks_of, plan_for
@@ -52,9 +53,18 @@ class Plans(dict[Any, ViewPlan]):
         # Django's own login_not_required says what our public says.
         if due and getattr(view, "login_required", True) is False and not marks_of(view).pending:
             due, due_for_fdi = (), (ANYBODY,)
-        looked_at = looked_at or _is_gated_inside(view)
+        looked_at = (looked_at or _is_gated_inside(view)) and not marks_of(view).own
         plan = ViewPlan(looked_at, due, due_for_fdi, is_async(view))
         return NOTHING_TO_DO if plan == NOTHING_TO_DO else plan
+
+
+def leads_to_ours(request: Any) -> bool:
+    """Whether the address is one of the issuer's own, whose views look for themselves."""
+    try:
+        found = resolve(request.path_info, getattr(request, "urlconf", None))
+    except Resolver404:
+        return False
+    return marks_of(found.func).own
 
 
 def _is_gated_inside(view: Any) -> bool:

@@ -14,9 +14,40 @@ from .apps import SessionClaimsConfig
 #: A token was sent and refused. `reason`: the exact code; `source`: "header" or "cookie".
 token_rejected: Final = Signal()
 
-#: A newer token of a session brought other claims of the app's own. `auth`: the new `Auth`;
-#: `changed`: a frozenset of claim names.
+#: The claims at hand are other ones now: a newer token of another issuer's brought them, or they
+#: were merged. `auth`: the new `Auth`; `changed`: a frozenset of claim names.
 claims_refreshed: Final = Signal()
+
+#: Somebody has signed in. `session`: the `Session`.
+session_created: Final = Signal()
+
+#: A session's refresh token was exchanged. `session`: the `Session`.
+session_refreshed: Final = Signal()
+
+#: A session has ended before its time. `session_id`; `reason`: "revoked", "sign-out", "replaced",
+#: "cap", "reuse", "request-failed"; `user_id` where it is at hand.
+session_revoked: Final = Signal()
+
+#: A refresh token came back that was used up: theft, perhaps. `session_id`, `user_id`; the
+#: session has ended.
+refresh_token_reused: Final = Signal()
+
+#: Claims did not fit and were left out. `session`: the `Session`; `names`: the largest claims.
+claims_oversize: Final = Signal()
+
+#: Another key signs now. `kid`.
+keys_rotated: Final = Signal()
+
+#: What an issuer tells of, by name.
+SESSION_SIGNALS: Final[dict[str, Signal]] = {
+    "claims_refreshed": claims_refreshed,
+    "session_created": session_created,
+    "session_refreshed": session_refreshed,
+    "session_revoked": session_revoked,
+    "refresh_token_reused": refresh_token_reused,
+    "claims_oversize": claims_oversize,
+    "keys_rotated": keys_rotated,
+}
 
 
 def emit(signal: Signal, **data: Any) -> None:

@@ -26,6 +26,7 @@ _UNSET: Final[Any] = object()
 class Visit(Exchange):
     """The exchange of a Django request."""
 
+    side: Reading | AsyncReading
     #: The request, until its response is made: no longer, or the two would be a cycle, which
     #: leaves every request to the garbage collector.
     page: Any = None
@@ -80,6 +81,31 @@ def _read(exchange: Exchange) -> Auth:
         decision = Decision("unavailable", outcome.code, retry_after=outcome.retry_after)
         raise refused(decision, exchange.facts) from outcome
     return outcome
+
+
+def read(visit: Visit) -> Auth:
+    """Who it is, for what needs to know, whatever the view's policy is.
+
+    Raises:
+        IdentityUnavailable: it cannot be told now.
+    """
+    _wait_here(visit)
+    visit.looks_away = False
+    return _read(visit)
+
+
+async def aread(visit: Visit) -> Auth:
+    """Async form of `read`."""
+    if visit.settled is None:
+        await conf.async_reading().settle(visit)
+    visit.looks_away = False
+    return _read(visit)
+
+
+def _wait_here(visit: Visit) -> None:
+    """For sync code in an async chain, which the middleware has not settled: it may wait."""
+    if visit.settled is None and isinstance(visit.side, AsyncReading):
+        visit.side = conf.reading()
 
 
 class DjangoAuth(RequestAuth):
@@ -148,9 +174,7 @@ def check(request: Any, requirement: Requirement) -> None:
         NotSignedIn, NotAllowed, IdentityUnavailable, Preflight: it does not.
     """
     visit = visit_of(request)
-    if visit.settled is None and isinstance(visit.side, AsyncReading):
-        # A gate hidden from the middleware, in a sync view: it may wait here.
-        visit.side = conf.reading()
+    _wait_here(visit)  # a gate hidden from the middleware, in a sync view
     refusal = refusal_for(request, visit, requirement)
     if refusal is not None:
         raise refusal

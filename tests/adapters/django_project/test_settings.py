@@ -53,8 +53,8 @@ def test_a_client_made_earlier_sees_overridden_settings() -> None:
         ({**GOOD, "LEEWAY": -1}, "LEEWAY: got -1"),
         ({**GOOD, "ORIGINS": PARTY}, "ORIGINS: got 'https://app.example'"),
         ({**GOOD, "DEFAULT_POLICY": "open"}, "DEFAULT_POLICY: got 'open'"),
-        ({}, "ISSUER: is unset"),
-        (None, "ISSUER: is unset"),
+        ({"REQUIRE_ISSUER": True}, "ISSUER: is unset"),
+        ({"JWKS": ISSUER.jwks()}, "ISSUER: cannot be told"),
         ([("ISSUER", "x")], "got a list; write SESSION_CLAIMS = {"),
     ],
 )
@@ -160,18 +160,23 @@ django.setup()
 from django.test import Client
 print(Client().get("/").status_code)
 print(Client().get("/", headers={{"Authorization": "Bearer " + {mint()!r}}}).content)
+print("flask_session_claims.io.issuing" in sys.modules)  # who only reads tokens loads no issuer
 """
-    assert python(code).splitlines() == ["401", "b'user_1'"]
+    assert python(code).splitlines() == ["401", "b'user_1'", "False"]
 
 
 def test_the_names_are_those_that_the_documentation_lists() -> None:
     assert set(django_session_claims.__all__) == {
-        "AsyncRequestAuth", "Auth", "ClaimError", "ClaimName", "ClaimsRequiredMixin",
-        "ConfigurationError",
-        "IdentityUnavailable", "LoginRequiredMixin", "NotAllowed", "NotSignedIn", "RequestAuth",
-        "SessionClaimsError", "SessionClaimsMiddleware", "SessionError", "TokenError",
-        "UnavailableError", "claims_refreshed", "claims_required", "get_auth", "login_required",
-        "public", "token_rejected",
+        "AsyncRequestAuth", "AsyncSessions", "Auth", "ClaimError", "ClaimName", "ClaimsRefused",
+        "ClaimsRequiredMixin", "ConfigurationError", "IdentityUnavailable", "Issued",
+        "LoginRequiredMixin", "NotAllowed", "NotSignedIn", "RefreshRefused", "RequestAuth",
+        "Session", "SessionClaimsError", "SessionClaimsMiddleware", "SessionError", "Sessions",
+        "TokenError", "UnavailableError", "acreate_session", "acurrent_session",
+        "amerge_session_claims", "arevoke_session", "asessions", "claims_oversize",
+        "claims_refreshed", "claims_required", "create_session", "current_session", "get_auth",
+        "keys_rotated", "login_required", "merge_session_claims", "provide", "public",
+        "refresh_token_reused", "revoke_session", "session_created", "session_refreshed",
+        "session_revoked", "sessions", "token_rejected",
     }  # fmt: skip
     assert set(dir(django_session_claims)) >= set(django_session_claims.__all__)
     with pytest.raises(AttributeError):
