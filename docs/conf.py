@@ -6,16 +6,25 @@ It knows nothing of the pages; they name a table as `{{ reasons }}`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Container, Iterable, Sequence
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any, Final
 
 from flask_session_claims.core import refusal
+from flask_session_claims.core.claims import PROTECTED_NAMES
 from flask_session_claims.core.errors import REFUSALS, TokenError
 from flask_session_claims.core.gate import Decision
 from flask_session_claims.core.request import RequestFacts
 from flask_session_claims.core.schema import setting_fields
 from flask_session_claims.core.settings import GateSettings, VerifierSettings
+from flask_session_claims.sessions.faults import REFRESH_REFUSALS
+from flask_session_claims.sessions.settings import IssuingSettings
+from flask_session_claims.stores import faults as store_faults
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the rows beside this file
+from supertokens_calls import CONTAINER, FUNCTIONS, SETUP, Row
 
 project = "Flask-Session-Claims"
 author = "Flask-Session-Claims contributors"
@@ -66,8 +75,8 @@ def default_of(value: Any) -> str:
     return code(value)
 
 
-def settings_table(*groups: Any) -> str:
-    """Every setting of the groups: key, meaning, default, what is allowed, fall-back name."""
+def settings_table(*groups: Any, only: Container[str] | None = None) -> str:
+    """The settings of the groups: key, meaning, default, what is allowed, fall-back name."""
     head = ("key", "what it means", "default", "allowed", "fall-back")
     return table(
         head,
@@ -81,6 +90,7 @@ def settings_table(*groups: Any) -> str:
             )
             for group in groups
             for entry in setting_fields(group)
+            if only is None or entry.name in only
         ),
     )
 
@@ -120,7 +130,57 @@ def answers_table() -> str:
     return table(("status", "`code`", "`message`", "header"), rows)
 
 
+def refresh_refusals_table() -> str:
+    """Every reason why a refresh token is refused."""
+    return table(
+        ("code", "message"), ((code(name), text) for name, text in REFRESH_REFUSALS.items())
+    )
+
+
+def store_table() -> str:
+    """What a store can answer instead of doing what it was asked."""
+    return table(
+        ("code", "message"), ((code(name), text) for name, text in store_faults._MESSAGES.items())
+    )
+
+
+# --- calls of others ----------------------------------------------------------------------
+
+
+def calls_table(rows: Iterable[Row]) -> str:
+    """Their call and ours; what differs, and the test in words. Two columns fit a narrow page."""
+    return table(
+        ("SuperTokens → here", "what differs; *test*"),
+        (
+            (
+                f"{row.theirs}<br>→ {row.ours or 'not in this release'}",
+                "<br>".join(
+                    filter(None, (row.differs, row.test and f"*{row.test.replace('_', ' ')}*"))
+                ),
+            )
+            for row in rows
+        ),
+    )
+
+
 myst_substitutions = {
+    "supertokens_functions": calls_table(FUNCTIONS),
+    "supertokens_container": calls_table(CONTAINER),
+    "supertokens_setup": calls_table(SETUP),
+    "issuing_settings": settings_table(IssuingSettings),
+    "lifetimes": settings_table(
+        IssuingSettings,
+        only={
+            "session_token_lifetime",
+            "idle_lifetime",
+            "absolute_lifetime",
+            "refresh_grace",
+            "refresh_mode",
+        },
+    ),
+    "protected": ", ".join(code(name) for name in sorted(PROTECTED_NAMES, key=str.lower)),
+    "refresh_refusals": refresh_refusals_table(),
+    "store_codes": store_table(),
     "gate_settings": settings_table(GateSettings),
     "verifier_settings": settings_table(VerifierSettings),
     "reasons": reasons_table(),

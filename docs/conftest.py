@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from doctest import ELLIPSIS
+from pathlib import Path
 from typing import Any
 
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
+
+sys.path.insert(0, str(Path(__file__).parent))  # what conf.py imports, for test_names.py
 
 
 def setup(namespace: dict[str, Any]) -> None:

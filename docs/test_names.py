@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from supertokens_calls import CONTAINER, FUNCTIONS, SETUP, Row
 
 HERE = Path(__file__).parent
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -44,3 +45,9 @@ def test_every_page_is_reached_from_the_index() -> None:
     index = (HERE / "index.md").read_text("utf-8")
     listed = set(index.partition("```{toctree}")[2].split())
     assert {page.stem for page in HERE.glob("*.md")} - {"index"} <= listed
+
+
+@pytest.mark.parametrize("row", [*FUNCTIONS, *CONTAINER, *SETUP], ids=lambda row: row.theirs[:40])
+def test_the_test_that_a_row_names_exists(row: Row) -> None:
+    flow = HERE.parent / "tests" / "adapters" / "flask" / "test_supertokens_flow.py"
+    assert not row.test or f"def test_{row.test}(" in flow.read_text("utf-8")
