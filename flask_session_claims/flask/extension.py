@@ -200,8 +200,8 @@ class SessionClaims:
     def blueprint(self) -> Blueprint:
         """The issuer's endpoints, to be registered under a prefix of your choice.
 
-        POST `/session/refresh`, POST `/signout` (a form may name a path of this site to go back
-        to, as `redirect_url`), and GET `/jwt/jwks.json`.
+        POST `/session/refresh`, POST `/signout` (a form may say by `redirect_url` where to go
+        back to, on this site or one of ORIGINS), and GET `/jwt/jwks.json`.
         """
         from .endpoints import session_blueprint
 

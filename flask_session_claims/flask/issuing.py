@@ -41,6 +41,11 @@ def issuing_for(app: Flask, found: AppSettings, *, clock: Callable[[], float]) -
         atell=atell,
         refresh_path=refresh_path,
     )
+    config = cast("dict[str, Any]", app.config)
+    if found.verifier.cookie_name == config["SESSION_COOKIE_NAME"]:
+        found.verifier.refuse(
+            "cookie_name", "is the name of the framework's own session cookie; write another."
+        )
     issuing = Issuing(found.issuing, found.verifier, around, clock=clock)
     try:
         issuing.check()

@@ -17,7 +17,7 @@ from ..core.errors import ConfigurationError, UnavailableError
 from ..core.flow import Ask, Flow
 from ..core.settings import VerifierSettings
 from ..sessions.athand import KeysAtHand, OwnKeys
-from ..sessions.consult import Consult, Tell
+from ..sessions.consult import EVENTS, Consult, Tell
 from ..sessions.delivery import Delivery
 from ..sessions.endpoints import Endpoints
 from ..sessions.givenkey import GivenAtHand, given_key
@@ -35,7 +35,6 @@ from .executor import StoreThreads, wait_for
 from .logs import logger, session_event
 from .runtime import AsyncRuntime, Runtime
 from .sessions import AsyncSessions, Sessions
-from .signals import SESSION_SIGNALS
 
 DEFAULT_STORE: Final = "sqlite:///session_claims.db"
 #: Browsers drop a cookie of such a name unless it is Secure (RFC 6265bis §4.1.3).
@@ -261,12 +260,12 @@ class Issuing:
 
     def _tell(self, ask: Tell) -> None:
         session_event(ask.event, ask.data)
-        if ask.event in SESSION_SIGNALS:
+        if ask.event in EVENTS:
             self.around.tell(ask.event, ask.data)
 
     async def _atell(self, ask: Tell) -> None:
         session_event(ask.event, ask.data)
-        if ask.event in SESSION_SIGNALS:
+        if ask.event in EVENTS:
             await self.around.atell(ask.event, ask.data)
 
 

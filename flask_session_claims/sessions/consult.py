@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ..core.flow import Ask
 
@@ -17,9 +17,16 @@ class Consult(Ask[Any]):
     arguments: tuple[Any, ...] = field(repr=False)
 
 
+#: What adapters have a signal for.
+EVENTS: Final = frozenset({
+    "claims_refreshed", "session_created", "session_refreshed", "session_revoked",
+    "refresh_token_reused", "claims_oversize", "keys_rotated",
+})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Tell(Ask[None]):
-    """Tell the app of what has happened, by the signal of that name; never raises."""
+    """Tell of what has happened: the log, and by the signal of that name the app. Never raises."""
 
     event: str
     data: Mapping[str, Any] = field(repr=False)

@@ -82,7 +82,7 @@ class Endpoints:
         return fields[0][7:].strip() or None
 
     def sign_out(self, exchange: Exchange, back: str | None) -> Flow[Answer]:
-        """POST: the session ends; a page goes back to `back` if that is a path of this site."""
+        """POST: the session ends; a page goes back to `back` if that is of this site or ORIGINS."""
         exchange.was_read = True
         facts = exchange.facts
         try:

@@ -16,6 +16,7 @@ from flask_session_claims.core.asks import KeyRequest
 from flask_session_claims.core.keyset import KeySet
 from flask_session_claims.core.schema import is_loopback, origin_of, setting_fields
 from flask_session_claims.core.settings import GateSettings
+from flask_session_claims.sessions.settings import IssuingSettings
 from tests.fuzz.inputs import Target, fields_of, flags_of, joined, text_of
 from tests.fuzz.keysets import filled
 
@@ -64,7 +65,19 @@ def check(data: bytes) -> None:
         again = VerifierSettings.from_mapping(mapping, **extra)
         assert again == made or "nan" in repr(made)
         assert repr(again) == repr(made)
-    gates = _read(lambda: GateSettings.from_mapping(mapping, also=[VerifierSettings]), mapping)
+    issuing = _read(
+        lambda: IssuingSettings.from_mapping(mapping, also=[GateSettings, VerifierSettings]),
+        mapping,
+    )
+    if issuing is not None:
+        assert 5 <= issuing.session_token_lifetime <= 3600
+        assert issuing.idle_lifetime <= issuing.absolute_lifetime
+        assert 0 <= issuing.refresh_grace <= 60
+        assert issuing.refresh_mode in ("inline", "endpoint")
+        assert issuing.signing_key is None or issuing.issuer_url is not None
+        _ = issuing.limits
+    also = [VerifierSettings, IssuingSettings]
+    gates = _read(lambda: GateSettings.from_mapping(mapping, also=also), mapping)
     if gates is not None:
         assert gates.default_policy in ("public", "optional", "required")
         assert isinstance(gates.require_issuer, bool)
@@ -115,7 +128,7 @@ def _check_verifier(made: VerifierSettings, mapping: Mapping[str, object]) -> No
         assert address.hostname
     else:
         assert isinstance(source, KeySet)
-        assert len(source)
+        assert bool(len(source)) is not made.is_self
     for key in SECRETS[:2]:
         secret = mapping.get(key)
         if isinstance(secret, str) and len(secret) > 20:

@@ -19,6 +19,8 @@ from flask_session_claims import (
     merge_session_claims,
     revoke_session,
 )
+from flask_session_claims.io.signals import SESSION_SIGNALS
+from flask_session_claims.sessions.consult import EVENTS
 from flask_session_claims.stores.memory import MemoryStore
 from flask_session_claims.testing import LocalIssuer
 
@@ -64,6 +66,10 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"DEV_COOKIES": "perhaps"}, "DEV_COOKIES", "True or False"),
     ({"IDLE_LIFE": 60}, "IDLE_LIFE", "did you mean SESSION_CLAIMS_IDLE_LIFETIME"),
     ({"JWKS_URL": "https://a.example/keys"}, "JWKS_URL", '"self"'),
+    ({"AUDIENCE": "api"}, "AUDIENCE", "leave it out"),
+    ({"COOKIE_NAME": "session"}, "COOKIE_NAME", "the framework's own session cookie"),
+    ({"COOKIE_NAME": "__Host-sid", "DEV_COOKIES": True}, "COOKIE_NAME", "without the prefix"),
+    ({"ALGORITHMS": ["RS256"]}, "ALGORITHMS", "signed with ES256"),
 ]
 
 
@@ -216,3 +222,7 @@ def test_provide_is_given_once_and_callable(tmp_path: Path) -> None:
     claims.provide(lambda user_id, session: None)
     with pytest.raises(ConfigurationError, match="one already"):
         claims.provide(lambda user_id, session: None)
+
+
+def test_every_event_has_a_signal() -> None:
+    assert SESSION_SIGNALS.keys() == EVENTS
