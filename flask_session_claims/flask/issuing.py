@@ -36,7 +36,6 @@ def issuing_for(app: Flask, found: AppSettings, *, clock: Callable[[], float]) -
         fallbacks=cast("dict[str, Any]", app.config).get("SECRET_KEY_FALLBACKS"),
         folder=Path(app.instance_path),
         is_development=app.debug or app.testing,
-        call=lambda hook, *arguments: hook(*arguments),
         tell=tell,
         atell=atell,
         refresh_path=refresh_path,

@@ -42,6 +42,11 @@ _PREFIXES: Final = ("__Host-", "__Secure-")
 _KEY_FILE: Final = "session_claims.key"
 
 
+def plainly(hook: Callable[..., Any], *arguments: Any) -> Any:
+    """A hook, called."""
+    return hook(*arguments)
+
+
 class Surroundings(NamedTuple):
     """What an adapter knows of the app around an issuer."""
 
@@ -52,14 +57,14 @@ class Surroundings(NamedTuple):
     folder: Path
     #: Debugging or testing: cookies for plain http, and a key file if there is no SECRET_KEY.
     is_development: bool
-    #: Calls a hook of the app; what is awaitable then is waited for.
-    call: Callable[..., Any]
     #: Sends the signal of that name with that data; never raises. `atell` is awaited.
     tell: Callable[[str, Mapping[str, Any]], None]
     atell: Callable[[str, Mapping[str, Any]], Any]
     #: The path of the refresh endpoint, as a browser sees it.
     refresh_path: Callable[[], str]
-    #: The same as `call` on an event loop, if it is not the same.
+    #: Calls a hook of the app; what is awaitable then is waited for.
+    call: Callable[..., Any] = plainly
+    #: The same on an event loop, if it is not the same.
     acall: Callable[..., Any] | None = None
 
 
@@ -93,7 +98,7 @@ class Issuing:
                 f"got {chosen!r}, a name that browsers keep over https only, and cookies are for"
                 " plain http here (debug, testing or DEV_COOKIES); name it without the prefix.",
             )
-        self.issuer = Issuer(
+        self.issuer: Issuer = Issuer(
             settings,
             SessionFlows(settings.limits, clock=clock),
             self.keys,
@@ -105,10 +110,10 @@ class Issuing:
             origins=verifying.origins,
         )
         delivery = Delivery(self.issuer, clock=clock, refresh_path=around.refresh_path)
-        self.visits = Visits(self.issuer, delivery, clock=clock)
-        self.endpoints = Endpoints(self.issuer, self.visits, delivery)
-        self.key_source = OwnKeySource(self.keys, clock)
-        self.freshness = OwnFreshness(clock)
+        self.visits: Visits = Visits(self.issuer, delivery, clock=clock)
+        self.endpoints: Endpoints = Endpoints(self.issuer, self.visits, delivery)
+        self.key_source: OwnKeySource = OwnKeySource(self.keys, clock)
+        self.freshness: OwnFreshness = OwnFreshness(clock)
         performs = record_handlers(self.store)
         #: What performs asks, by their kind.
         self.handlers: dict[type[Ask[Any]], Callable[[Any], Any]] = {
@@ -125,8 +130,8 @@ class Issuing:
         runtime, aruntime = Runtime(self.handlers), AsyncRuntime(self.ahandlers)
         self.run: Callable[[Flow[Any]], Any] = runtime.run
         self.arun: Callable[[Flow[Any]], Any] = aruntime.run
-        self.sessions = Sessions(self.issuer, runtime)
-        self.asessions = AsyncSessions(self.issuer, aruntime)
+        self.sessions: Sessions = Sessions(self.issuer, runtime)
+        self.asessions: AsyncSessions = AsyncSessions(self.issuer, aruntime)
 
     # --- at the start ---------------------------------------------------------------------
 

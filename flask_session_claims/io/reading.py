@@ -201,7 +201,7 @@ class Reading(_Side):
     ) -> None:
         self.gates = gates
         self.transport = transport
-        self.settings = settings
+        self.settings: VerifierSettings = settings
         self.issuing = issuing
         self.clock = clock
         self._rejected = rejected
@@ -216,7 +216,8 @@ class Reading(_Side):
 
     def _be(self, issuing: Issuing, name: str | None) -> None:
         """Verify own tokens, now that the issuer's name is `name`."""
-        self.settings = settings = issuing.verifying(name)
+        settings = issuing.verifying(name)
+        self.settings = settings
         self.verifier = Verifier(
             settings,
             clock=self.clock,
@@ -275,7 +276,7 @@ class AsyncReading(_Side):
     ) -> None:
         self.gates = gates
         self.transport = transport
-        self.settings = settings
+        self.settings: VerifierSettings = settings
         self.issuing = issuing
         self.clock = clock
         self._rejected = rejected
@@ -290,7 +291,8 @@ class AsyncReading(_Side):
 
     def _be(self, issuing: Issuing, name: str | None) -> None:
         """Verify own tokens, now that the issuer's name is `name`."""
-        self.settings = settings = issuing.verifying(name)
+        settings = issuing.verifying(name)
+        self.settings = settings
         self.verifier = AsyncVerifier(
             settings,
             clock=self.clock,

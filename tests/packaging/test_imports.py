@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -43,10 +44,13 @@ LOADED = "import sys; __import__(sys.argv[1]); print(*sys.modules, sep='\\n')"
 def python(code: str, *arguments: str, where: Path) -> subprocess.CompletedProcess[str]:
     """Run `code` where the packages come from `where` and from nowhere else."""
     start = f"import sys; sys.path.insert(0, {str(where)!r})\n"
+    # Views of Django's are only ever imported where there are settings.
+    settings = {"DJANGO_SETTINGS_MODULE": "django.conf.global_settings"}
     return subprocess.run(
         [sys.executable, "-I", "-c", start + code, *arguments],
         capture_output=True,
         text=True,
+        env={**os.environ, **settings},
         cwd=where,
     )
 
