@@ -50,6 +50,11 @@ _KINDS: Final[dict[str, type[_Refused]]] = {
 }
 
 
+def refused(decision: Decision, facts: RequestFacts) -> HTTPException:
+    """The refusal as an exception."""
+    return _KINDS[decision.act](refusal_of(decision, facts))
+
+
 def refuse(decision: Decision, facts: RequestFacts) -> Response:
     """The answer to send (a redirect, a preflight), or raises the refusal."""
     refusal = refusal_of(decision, facts)

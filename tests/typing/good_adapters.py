@@ -12,7 +12,7 @@ import quart_session_claims as quart
 from django.http import HttpRequest, HttpResponse
 from typing_extensions import assert_type
 
-from flask_session_claims import Auth
+from flask_session_claims import Auth, Session
 
 
 @dataclass
@@ -64,3 +64,17 @@ one: Callable[[int], Awaitable[Any]] = quart_view
 three: Callable[[int], Awaitable[Any]] = quart_empty
 four: Callable[[HttpRequest], HttpResponse] = django_empty
 two: Callable[[HttpRequest, int], HttpResponse] = django_asked
+
+
+async def quart_acts() -> None:
+    assert_type(await quart.create_session("user_1", claims={"plan": "pro"}), Session)
+    assert_type(await quart.merge_session_claims({"plan": None}), Auth)
+    assert_type(await quart.current_session(), Session | None)
+    assert_type(await quart.revoke_session(), bool)
+
+
+async def django_acts(request: HttpRequest) -> None:
+    assert_type(django.create_session(request, "user_1"), Session)
+    assert_type(await django.amerge_session_claims(request, {}), Auth)
+    assert_type(django.sessions.get("sess_1"), Session | None)
+    assert_type(await django.asessions.revoke("sess_1"), bool)

@@ -12,14 +12,21 @@ from typing_extensions import assert_type
 from flask_session_claims import (
     AsyncRequestAuth,
     Auth,
+    Issued,
     RequestAuth,
+    Session,
     SessionClaims,
     claims_refreshed,
     claims_required,
+    create_session,
     current_auth,
+    current_session,
     get_auth,
     login_required,
+    merge_session_claims,
     public,
+    revoke_session,
+    session_revoked,
     token_rejected,
 )
 from flask_session_claims.core.refusal import Refusal
@@ -129,3 +136,34 @@ def rejected(sender: Flask, reason: str, source: str | None) -> None: ...
 async def awaited(auth: AsyncRequestAuth) -> None:
     assert_type(await auth.get_token(), str | None)
     assert_type(auth.user_id, str | None)
+
+
+own = SessionClaims(Flask("own"), issuer="self")
+
+
+@own.provide
+def provided(user_id: str, session: Session | None) -> dict[str, object]:
+    return {"plan": "pro", "since": session.created_at if session is not None else None}
+
+
+@own.provide
+async def provided_async(user_id: str, session: Session | None) -> None: ...
+
+
+def acts() -> None:
+    assert_type(create_session("user_1", claims={"plan": "pro"}, persistent=False), Session)
+    assert_type(merge_session_claims({"plan": None}), Auth)
+    assert_type(current_session(), Session | None)
+    assert_type(revoke_session(), bool)
+    assert_type(own.sessions.create("user_1"), Issued)
+    assert_type(own.sessions.list_for_user("user_1"), tuple[Session, ...])
+    assert_type(own.sessions.mint("sess_1", lifetime=60), str)
+
+
+async def acts_anywhere() -> None:
+    assert_type(await own.asessions.refresh("…"), Issued)
+    assert_type(await own.asessions.merge_claims("sess_1", {"plan": None}), Session | None)
+
+
+@session_revoked.connect
+def revoked(sender: Flask, session_id: str, reason: str, **extra: object) -> None: ...

@@ -1,0 +1,119 @@
+"""The acts on the session of the request at hand: sign-in, change, sign-out.
+
+What the client is to keep travels with the response of this request. A websocket can carry no
+tokens: there a session can be changed and ended, and not begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from flask_session_claims.core.auth import Auth
+from flask_session_claims.core.errors import UnavailableError
+from flask_session_claims.core.flow import Flow
+from flask_session_claims.core.gate import Decision
+from flask_session_claims.core.request import Exchange
+from flask_session_claims.sessions.model import Session
+from flask_session_claims.sessions.visits import OriginRefused, Visits
+
+from .extension import exchange_at_hand, settle, state
+from .refusals import refused
+
+T = TypeVar("T")
+
+
+async def create_session(
+    user_id: str,
+    *,
+    claims: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    org_id: str | None = None,
+    persistent: bool = True,
+    lifetime: float | None = None,
+    device: str | None = None,
+    address: str | None = None,
+) -> Session:
+    """Sign a user in: this response carries the tokens, unless its status is 400 or more.
+
+    The session that the request carried ends. `g.auth` is the new one at once.
+
+    Args:
+        claims: the session's own claims, for the token.
+        data: server-only data, in no token.
+        persistent: False: the browser forgets it when it closes.
+        lifetime: seconds until it ends in any case, instead of the usual.
+        device, address: what the user may know it by.
+
+    Raises:
+        ClaimsRefused: claims or data cannot be kept; it says which.
+        ConfigurationError: the sessions are another issuer's, or an argument makes no sense.
+        NotAllowed: 403, the request came from another site.
+        IdentityUnavailable: 503, the store cannot be had.
+        SessionError: `headers-sent`: this is a websocket, or the response has begun.
+        RuntimeError: there is no request, or this is a background task.
+    """
+    return await _do(
+        lambda visits, exchange: visits.sign_in(
+            exchange,
+            user_id,
+            claims=claims,
+            data=data,
+            org_id=org_id,
+            persistent=persistent,
+            lifetime=lifetime,
+            device=device,
+            address=address,
+        )
+    )
+
+
+async def merge_session_claims(patch: Mapping[str, Any]) -> Auth:
+    """Merge claims into the session at hand, one level deep; None removes a name.
+
+    This response carries the new token, and `g.auth` is the new one at once.
+
+    Raises:
+        ClaimsRefused: the claims cannot be kept; nothing was changed.
+        SessionError: `session-missing`: nobody is signed in; `session-revoked`: no longer.
+        ConfigurationError, IdentityUnavailable, RuntimeError: as with `create_session`.
+    """
+    return await _do(lambda visits, exchange: visits.merge(exchange, patch))
+
+
+async def revoke_session() -> bool:
+    """Sign out: the session ends, and this response takes its tokens away.
+
+    Whether there was a live one.
+
+    Raises:
+        ConfigurationError, NotAllowed, IdentityUnavailable, RuntimeError: as with
+            `create_session`.
+    """
+    return await _do(lambda visits, exchange: visits.sign_out(exchange))
+
+
+async def current_session() -> Session | None:
+    """The session at hand, read from the store; None if nobody is signed in.
+
+    Raises:
+        ConfigurationError, IdentityUnavailable, RuntimeError: as with `create_session`.
+    """
+    return await _do(lambda visits, exchange: visits.current(exchange))
+
+
+async def _do(act: Callable[[Visits, Exchange], Flow[T]]) -> T:
+    from .issuing import issuing_of  # an app that only reads tokens loads none of it
+
+    exchange = exchange_at_hand()
+    issuing = issuing_of(state())
+    exchange.looks_away = False
+    await settle(exchange)
+    try:
+        _ = exchange.read()
+        return await issuing.arun(act(issuing.visits, exchange))  # type: ignore[no-any-return]
+    except OriginRefused as error:
+        decision = Decision("forbid", error.code)
+    except UnavailableError as error:
+        decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+    raise refused(decision, exchange.facts)
