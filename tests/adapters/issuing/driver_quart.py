@@ -10,6 +10,7 @@ from typing import Any
 
 import quart
 import quart_session_claims as claims_of
+from quart.sessions import SessionInterface
 
 from flask_session_claims.io import signals as signals_of
 from flask_session_claims.io.sessions import Sessions
@@ -40,6 +41,13 @@ class IssuingQuart(quart.Quart):
     session_claims: claims_of.SessionClaims
 
 
+class NoSession(SessionInterface):
+    """The framework's own session, off: Quart 0.23 says Vary: Cookie wherever there is one."""
+
+    async def open_session(self, app: Any, request: Any) -> None:
+        """There is none."""
+
+
 class QuartDriver:
     settles_first = True
 
@@ -47,6 +55,7 @@ class QuartDriver:
         self, settings: Mapping[str, Any], clock: Clock, *, provide: Provide | None = None
     ) -> IssuingQuart:
         app = IssuingQuart("issuing_site")
+        app.session_interface = NoSession()
         app.config["SECRET_KEY"] = SECRET_KEY
         app.config.update({f"SESSION_CLAIMS_{name}": value for name, value in settings.items()})
         app.clock = clock
