@@ -23,3 +23,12 @@ def quiet() -> Iterator[None]:
     before, logger.level = logger.level, logging.CRITICAL + 1
     yield
     logger.level = before
+
+
+@pytest.fixture(autouse=True)
+def no_script_prefix() -> Iterator[None]:
+    """Of a request Django keeps it for its thread until the next one; its test client sets none."""
+    yield
+    from django.urls import clear_script_prefix
+
+    clear_script_prefix()
