@@ -18,7 +18,7 @@ HIDDEN_BUT_NEEDED = ".ci"
 def leave_out(folder: str, names: list[str]) -> set[str]:
     hidden = {name for name in names if name.startswith(".") and name != HIDDEN_BUT_NEEDED}
     if Path(folder) != ROOT:  # a test folder may be named like a package
-        return hidden | {name for name in names if name in ("__pycache__", "node_modules", "instance")}
+        return hidden | {"__pycache__", "node_modules", "instance"}.intersection(names)
     return hidden | shutil.ignore_patterns(*LEFT_OUT)(folder, names)
 
 

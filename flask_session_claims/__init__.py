@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .core.auth import Auth as Auth
     from .core.credentials import Credentials as Credentials
     from .core.credentials import credentials_from as credentials_from
+    from .core.errors import ClaimError as ClaimError
     from .core.errors import ConfigurationError as ConfigurationError
     from .core.errors import SessionClaimsError as SessionClaimsError
     from .core.errors import SessionError as SessionError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .core.request import AsyncRequestAuth as AsyncRequestAuth
     from .core.request import RequestAuth as RequestAuth
     from .core.settings import VerifierSettings as VerifierSettings
-    from .core.typed import ClaimError as ClaimError
     from .core.typedhints import ClaimName as ClaimName
     from .flask.acts import create_session as create_session
     from .flask.acts import current_session as current_session
@@ -51,13 +51,14 @@ if TYPE_CHECKING:
     from .io.verifiers import Verifier as Verifier
     from .sessions.faults import ClaimsRefused as ClaimsRefused
     from .sessions.faults import RefreshRefused as RefreshRefused
-    from .sessions.issuer import Issued as Issued
-    from .sessions.model import Session as Session
+    from .sessions.session import Issued as Issued
+    from .sessions.session import Session as Session
 
 _HOMES = {
     "core.auth": ("Auth",),
     "core.credentials": ("Credentials", "credentials_from"),
     "core.errors": (
+        "ClaimError",
         "ConfigurationError",
         "SessionClaimsError",
         "SessionError",
@@ -66,7 +67,6 @@ _HOMES = {
     ),
     "core.keyset": ("verify_jws",),
     "core.settings": ("VerifierSettings",),
-    "core.typed": ("ClaimError",),
     "core.typedhints": ("ClaimName",),
     "core.request": ("AsyncRequestAuth", "RequestAuth"),
     "flask.acts": ("create_session", "current_session", "merge_session_claims", "revoke_session"),
@@ -87,8 +87,7 @@ _HOMES = {
     ),
     "io.verifiers": ("AsyncVerifier", "Verifier"),
     "sessions.faults": ("ClaimsRefused", "RefreshRefused"),
-    "sessions.issuer": ("Issued",),
-    "sessions.model": ("Session",),
+    "sessions.session": ("Issued", "Session"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flask_session_claims.core.auth import Auth as Auth
+    from flask_session_claims.core.errors import ClaimError as ClaimError
     from flask_session_claims.core.errors import ConfigurationError as ConfigurationError
     from flask_session_claims.core.errors import SessionClaimsError as SessionClaimsError
     from flask_session_claims.core.errors import SessionError as SessionError
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
     from flask_session_claims.core.errors import UnavailableError as UnavailableError
     from flask_session_claims.core.request import AsyncRequestAuth as AsyncRequestAuth
     from flask_session_claims.core.request import RequestAuth as RequestAuth
-    from flask_session_claims.core.typed import ClaimError as ClaimError
     from flask_session_claims.core.typedhints import ClaimName as ClaimName
     from flask_session_claims.io.sessions import AsyncSessions as AsyncSessions
     from flask_session_claims.io.sessions import Sessions as Sessions
     from flask_session_claims.sessions.faults import ClaimsRefused as ClaimsRefused
     from flask_session_claims.sessions.faults import RefreshRefused as RefreshRefused
-    from flask_session_claims.sessions.issuer import Issued as Issued
-    from flask_session_claims.sessions.model import Session as Session
+    from flask_session_claims.sessions.session import Issued as Issued
+    from flask_session_claims.sessions.session import Session as Session
 
     from .acts import acreate_session as acreate_session
     from .acts import acurrent_session as acurrent_session
@@ -65,19 +65,18 @@ _CORE = f"{_PRODUCT}.core"
 _HOMES = {
     f"{_CORE}.auth": ("Auth",),
     f"{_CORE}.errors": (
+        "ClaimError",
         "ConfigurationError",
         "SessionClaimsError",
         "SessionError",
         "TokenError",
         "UnavailableError",
     ),
-    f"{_CORE}.typed": ("ClaimError",),
     f"{_CORE}.typedhints": ("ClaimName",),
     f"{_CORE}.request": ("AsyncRequestAuth", "RequestAuth"),
     f"{_PRODUCT}.io.sessions": ("AsyncSessions", "Sessions"),
     f"{_PRODUCT}.sessions.faults": ("ClaimsRefused", "RefreshRefused"),
-    f"{_PRODUCT}.sessions.issuer": ("Issued",),
-    f"{_PRODUCT}.sessions.model": ("Session",),
+    f"{_PRODUCT}.sessions.session": ("Issued", "Session"),
     f"{__name__}.acts": (
         "acreate_session",
         "acurrent_session",

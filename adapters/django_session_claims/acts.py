@@ -16,8 +16,9 @@ from flask_session_claims.core.errors import UnavailableError
 from flask_session_claims.core.flow import Flow
 from flask_session_claims.core.gate import Decision
 from flask_session_claims.core.request import Exchange
+from flask_session_claims.sessions.faults import OriginRefused
 from flask_session_claims.sessions.model import Session
-from flask_session_claims.sessions.visits import OriginRefused, Visits
+from flask_session_claims.sessions.visits import Visits
 
 from .issuing import issuing_of
 from .refusals import Refused, refused

@@ -8,6 +8,7 @@ PYTEST_DONT_REWRITE: it may have been imported before pytest runs.
 
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import (
+    ClaimError,
     ConfigurationError,
     SessionClaimsError,
     SessionError,
@@ -15,7 +16,6 @@ from flask_session_claims.core.errors import (
     UnavailableError,
 )
 from flask_session_claims.core.request import AsyncRequestAuth
-from flask_session_claims.core.typed import ClaimError
 from flask_session_claims.core.typedhints import ClaimName
 from flask_session_claims.io.signals import (
     claims_oversize,
@@ -28,7 +28,7 @@ from flask_session_claims.io.signals import (
     token_rejected,
 )
 from flask_session_claims.sessions.faults import ClaimsRefused
-from flask_session_claims.sessions.model import Session
+from flask_session_claims.sessions.session import Session
 
 from .acts import create_session, current_session, merge_session_claims, revoke_session
 from .extension import SessionClaims, get_auth

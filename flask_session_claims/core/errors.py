@@ -90,6 +90,35 @@ class TokenError(SessionClaimsError):
         return client_code(self.code)
 
 
+class ClaimError(TokenError):
+    """A claim of a good token is not what the app's type asks for.
+
+    The status is 403, as for everything that is wrong with a valid session: a fresh token would
+    say the same. What a validator in the type itself had to say is the `__cause__`.
+
+    Attributes:
+        code: `token-missing-claim` or `token-invalid-claim`.
+        claim: which, as a path: `plan`, `address.city`, `tags[2]`; `[*]` for a name that only
+            the token knows; empty for all claims together.
+        expected: what the type asks for.
+        found: the kind of value that came, never the value; None: nothing came.
+    """
+
+    def __init__(self, claim: str, expected: str, found: str | None = None) -> None:
+        code = "token-missing-claim" if found is None else "token-invalid-claim"
+        came = "is missing" if found is None else f"is {found}"
+        message = f"The claim {claim or 'set'} {came}; expected {expected}."
+        SessionClaimsError.__init__(self, message, code=code)
+        self.status = 403
+        self.claim = claim
+        self.expected = expected
+        self.found = found
+
+    @property
+    def client_code(self) -> str:
+        return self.code
+
+
 class SessionError(SessionClaimsError):
     """A session is not in the state that the call needs."""
 

@@ -6,19 +6,22 @@ What the client is to keep travels with the response of this request.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.auth import Auth
 from ..core.errors import UnavailableError
 from ..core.flow import Flow
 from ..core.gate import Decision
 from ..core.request import Exchange
-from ..io.issuing import Issuing
-from ..sessions.model import Session
-from ..sessions.visits import OriginRefused, Visits
+from ..sessions.faults import OriginRefused
 from .current import exchange_at_hand
-from .issuing import issuing_of
 from .refusals import refused
+from .side import issuing_of
+
+if TYPE_CHECKING:
+    from ..io.issuing import Issuing
+    from ..sessions.model import Session
+    from ..sessions.visits import Visits
 
 T = TypeVar("T")
 

@@ -20,8 +20,8 @@ from ..sessions.endpoints import (
 )
 from ..sessions.published import Document
 from .current import exchange_at_hand
-from .issuing import issuing_of
 from .refusals import refuse
+from .side import issuing_of
 
 
 def session_blueprint() -> Blueprint:

@@ -20,7 +20,16 @@ from ..io.signals import claims_refreshed, emit, token_rejected
 from ..io.transports import Wsgi
 from .cli import command_group
 from .current import current_auth, install
-from .side import EXTENSION, Callback, Callbacks, FlaskSide, Occasion, Select, side_of_app
+from .side import (
+    EXTENSION,
+    Callback,
+    Callbacks,
+    FlaskSide,
+    Occasion,
+    Select,
+    issuing_of,
+    side_of_app,
+)
 
 if TYPE_CHECKING:
     from ..io.issuing import Issuing
@@ -171,8 +180,6 @@ class SessionClaims:
         return self._own_issuing().asessions
 
     def _own_issuing(self) -> Issuing:
-        from .issuing import issuing_of
-
         if len(self._sides) == 1:
             return issuing_of(self._sides[0])
         home = side_of_app()

@@ -11,7 +11,7 @@ from werkzeug.routing import BuildError
 
 from ..core.errors import ConfigurationError
 from ..io.issuing import Issuing, Surroundings
-from ..io.reading import AppSettings, Reading
+from ..io.reading import AppSettings
 from ..io.signals import SESSION_SIGNALS, aemit, emit
 
 #: Endpoint of the refresh address, below the name of whichever blueprint it is in.
@@ -65,18 +65,3 @@ def refresh_path() -> str:
             'REFRESH_MODE is "endpoint", and there is none; write'
             " app.register_blueprint(claims.blueprint(), url_prefix='/auth')."
         ) from None
-
-
-def issuing_of(side: Reading) -> Issuing:
-    """The issuer of a side.
-
-    Raises:
-        ConfigurationError: its sessions are another issuer's.
-    """
-    if side.issuing is None:
-        raise ConfigurationError(
-            f"the sessions of this app are those of {side.settings.issuer}, so they are made,"
-            " changed and ended there; for sessions of"
-            f' your own write {side.settings.label("issuer")} = "self".'
-        )
-    return side.issuing

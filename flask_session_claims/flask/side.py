@@ -18,6 +18,8 @@ from .refusals import NotAllowed, NotSignedIn
 if TYPE_CHECKING:
     from flask.wrappers import Request
 
+    from ..io.issuing import Issuing
+
 EXTENSION: Final = "session_claims"
 #: On a request while `select` looks at it.
 _SELECTING: Final = "_session_claims_selecting"
@@ -155,3 +157,18 @@ def side_of_app() -> FlaskSide:
             "this app has no SessionClaims; write SessionClaims(app), or init_app(app)."
         )
     return side
+
+
+def issuing_of(side: Reading) -> Issuing:
+    """The issuer of a side.
+
+    Raises:
+        ConfigurationError: its sessions are another issuer's.
+    """
+    if side.issuing is None:
+        raise ConfigurationError(
+            f"the sessions of this app are those of {side.settings.issuer}, so they are made,"
+            " changed and ended there; for sessions of"
+            f' your own write {side.settings.label("issuer")} = "self".'
+        )
+    return side.issuing

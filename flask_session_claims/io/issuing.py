@@ -228,7 +228,7 @@ class Issuing:
             self._verifying.refuse(
                 "algorithms",
                 f"got {list(taken)}, but the key in the store signs {current.algorithm}; name it as"
-                " well until `flask session-claims keys rotate` has brought another.",
+                " well until `session-claims keys rotate` has brought another.",
             )
 
     def address(self) -> str:

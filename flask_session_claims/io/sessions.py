@@ -6,12 +6,14 @@ One logic, two ways to wait; the twins stand one under the other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ConfigurationError
-from ..sessions.issuer import Issued, Issuer
-from ..sessions.model import Act, Session
-from .runtime import AsyncRuntime, Runtime
+
+if TYPE_CHECKING:
+    from ..sessions.issuer import Issuer
+    from ..sessions.model import Act, Issued, Session
+    from .runtime import AsyncRuntime, Runtime
 
 
 class Sessions:

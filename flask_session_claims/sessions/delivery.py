@@ -13,7 +13,8 @@ from ..core.credentials import Conflict, cookie_value
 from ..core.request import Exchange
 from . import claims as _claims
 from .cookies import CookieNames, cookie
-from .issuer import Issued, Issuer
+from .issuer import Issuer
+from .model import Issued
 
 _EXPOSE: Final = "Access-Control-Expose-Headers"
 _ACCESS, _REFRESH, _FRONT = "st-access-token", "st-refresh-token", "front-token"

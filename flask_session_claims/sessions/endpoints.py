@@ -17,10 +17,10 @@ from ..core.redirects import is_safe_redirect
 from ..core.refusal import refusal_of
 from ..core.request import Exchange, is_cross_site
 from .delivery import Delivery
-from .faults import RefreshRefused
+from .faults import OriginRefused, RefreshRefused
 from .issuer import Issuer
 from .published import Document, openid_configuration
-from .visits import OriginRefused, Visits
+from .visits import Visits
 
 #: Below where the blueprint is mounted; the names that FDI clients know.
 REFRESH_PATH: Final = "/session/refresh"

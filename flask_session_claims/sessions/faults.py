@@ -62,3 +62,13 @@ class ClaimsRefused(SessionError):
     def __init__(self, message: str, *, code: str | None = None, names: Sequence[str] = ()) -> None:
         super().__init__(message, code=code)
         self.names: tuple[str, ...] = tuple(names)
+
+
+class OriginRefused(SessionError):
+    """A sign-in or sign-out that another site may have caused (login CSRF); nothing was done."""
+
+    code = "request-origin-refused"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("This request did not come from a page of this site.")

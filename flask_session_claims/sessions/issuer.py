@@ -7,21 +7,21 @@ where it knows the changes, and must never claim to know more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..core.errors import ConfigurationError, SessionError, UnavailableError
 from ..core.flow import Flow
 from . import tokens
 from .athand import OwnKeys
-from .claims import NO_CLAIMS, Claims
+from .claims import NO_CLAIMS
 from .consult import Consult, Tell
 from .cookies import CookieNames, names_for
 from .faults import ClaimsRefused, RefreshRefused
 from .lifecycle import SessionFlows
 from .limits import TOKEN_LIFETIMES, is_number
 from .mint import ID_BYTES, Minted, TokenPolicy, issuer_name, mint
-from .model import Session
+from .model import Issued, Session
 from .records import LogPage, ReadLog
 from .settings import IssuingSettings
 from .vault import Signer
@@ -30,21 +30,6 @@ from .vault import Signer
 _END: Final = 2**62
 #: (user id, the session, or None while it is being made) -> claims, or None for no change.
 Provide = Callable[[str, "Session | None"], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A session, and the tokens for its client to keep."""
-
-    session: Session
-    #: What goes into a cookie, or after `Authorization: Bearer`.
-    session_token: str = field(repr=False)
-    #: None: the client has it already.
-    refresh_token: str | None = field(repr=False)
-    #: What the session token says.
-    claims: Claims = field(repr=False)
-    #: When the session token ends (UTC seconds).
-    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)

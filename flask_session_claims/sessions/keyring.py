@@ -321,10 +321,11 @@ class KeyringFlows:
         der = self._open(key)
         if der is None:
             raise ConfigurationError(
-                "the signing keys in the store cannot be opened with this SECRET_KEY (or"
-                " SESSION_CLAIMS_KEY); put the one before into SECRET_KEY_FALLBACKS and run `flask"
-                " session-claims keys rewrap`, or if it is lost `flask session-claims keys"
-                " discard` (sessions survive).",
+                "the signing keys in the store cannot be opened with this SECRET_KEY (or the"
+                " setting KEY); put the one before into SECRET_KEY_FALLBACKS and run"
+                " `session-claims keys rewrap`, or if it is lost `session-claims keys discard`"
+                " (sessions survive). In Flask these are `flask session-claims …`, in Django"
+                " `manage.py session_claims …`.",
                 code="keyring-locked",
             )
         return vault.from_der(der)

@@ -1,4 +1,4 @@
-"""What a session is: `Session` for the outside, `State` for what its record says.
+"""What a session's record says.
 
 The record is JSON; members that this code does not know are carried along, so that newer code
 may work beside it.
@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..core.errors import UnavailableError
 from ..core.jsontext import b64url_decode, freeze, parse_object
 from .claims import NO_LAYERS, Claims, Layers, no_claims
 from .limits import KEEP_ENDED, LOG_LIFETIME, MAX_GRACE
 from .records import LogEntry, Put, Record
+from .session import Act as Act
+from .session import Issued as Issued
+from .session import Session as Session
 from .tokens import b64url
 
 SESSION: Final = "session"
@@ -24,40 +27,6 @@ JOURNAL: Final = 50
 MAX_DETAIL: Final = 64
 
 _FORMAT: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A session as it stands, without its secrets. Times are UTC seconds."""
-
-    session_id: str
-    user_id: str
-    #: Custom claims in force: template, provided and own layers together.
-    claims: Claims
-    #: Server-only data; it never goes into a token.
-    data: Claims = field(repr=False)
-    created_at: float
-    #: Sign-in or the last refresh.
-    last_seen_at: float
-    #: When it ends if it is not refreshed, and when it ends in any case.
-    expires_at: float
-    absolute_end: float
-    #: Whether its cookies outlive the browser's own session.
-    persistent: bool
-    org_id: str | None
-    device: str | None
-    address: str | None
-    #: The origin of the page that signed in, where the app names its origins.
-    azp: str | None = None
-
-
-class Act(NamedTuple):
-    """One line of a session's journal: an act that was committed."""
-
-    at: float
-    act: str
-    #: Something to tell it by, without secrets: a generation, a reason, a number of claims.
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,9 @@ from ..core.request import Exchange, is_cross_site
 from . import tokens
 from .consult import Tell
 from .delivery import Delivery
-from .faults import RefreshRefused
-from .issuer import Issued, Issuer
-from .model import Session
+from .faults import OriginRefused, RefreshRefused
+from .issuer import Issuer
+from .model import Issued, Session
 
 #: Why a session token is of no use that a refresh replaces: its time, or what the app has changed.
 CURABLE: Final = frozenset({
@@ -36,16 +36,6 @@ OVER: Final = frozenset({
 })  # fmt: skip
 #: Seconds of life below which no token is made anew: the next refresh brings it.
 _WORTH_IT: Final = 5
-
-
-class OriginRefused(SessionError):
-    """A sign-in or sign-out that another site may have caused (login CSRF); nothing was done."""
-
-    code = "request-origin-refused"
-    status = 403
-
-    def __init__(self) -> None:
-        super().__init__("This request did not come from a page of this site.")
 
 
 class Visits:

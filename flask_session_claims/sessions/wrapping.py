@@ -17,6 +17,7 @@ MIN_KEY_BYTES: Final = 32
 MAX_KEY_BYTES: Final = 512
 #: 32 random bytes have fewer different ones than this less than once in 10^17 times.
 _DIFFERENT: Final = 16
+_SETTING: Final = 'SESSION_CLAIMS_KEY (in Django SESSION_CLAIMS["KEY"])'
 _MAKE: Final = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
@@ -44,7 +45,7 @@ def wrapping_keys(
     if not own and secret_key in (None, "", b""):
         raise ConfigurationError(
             "the issuer needs a secret to encrypt its signing keys with, and there is neither"
-            " SECRET_KEY nor SESSION_CLAIMS_KEY; add the line SECRET_KEY = '...' to the app's"
+            f" SECRET_KEY nor {_SETTING}; add the line SECRET_KEY = '...' to the app's"
             f" configuration, with what this prints: {_MAKE}"
         )
     named = {made.name: made for made in map(wrapping_key, (*own, *shared))}
@@ -78,7 +79,7 @@ def _random_bytes(given: object) -> bytes:
 
 def _bad_key(got: str) -> ConfigurationError:
     return ConfigurationError(
-        f"SESSION_CLAIMS_KEY got {got}; give {MIN_KEY_BYTES} to {MAX_KEY_BYTES} random bytes as"
+        f"{_SETTING} got {got}; give {MIN_KEY_BYTES} to {MAX_KEY_BYTES} random bytes as"
         f" base64url text, such as this prints: {_MAKE}"
     )
 

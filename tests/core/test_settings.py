@@ -727,7 +727,7 @@ def test_who_issues_needs_more_than_a_verifier(config: dict[str, Any]) -> None:
 def test_who_has_forgotten_the_issuer_is_told_of_it() -> None:
     with pytest.raises(ConfigurationError, match=rf"{PREFIX}ISSUER: is unset, so this app issues"):
         start(flask_app({}))
-    with pytest.raises(ConfigurationError, match="^the issuer needs a secret"):
+    with pytest.raises(ConfigurationError, match=r"^the issuer needs a secret"):
         start(flask_app(prefixed({"ISSUER": "self"})))
 
 

@@ -83,7 +83,8 @@ def test_a_key_that_cannot_be_used_is_refused_without_quoting_it(key, got):
     with pytest.raises(ConfigurationError) as caught:
         wrapping_keys(secret_key="fine", key=key)
     said = caught.value.message
-    assert said.startswith(f"SESSION_CLAIMS_KEY got {got}; give 32 to 512 random bytes")
+    setting = 'SESSION_CLAIMS_KEY (in Django SESSION_CLAIMS["KEY"])'
+    assert said.startswith(f"{setting} got {got}; give 32 to 512 random bytes")
     assert "token_urlsafe(32)" in said
     assert "correct horse" not in said
 

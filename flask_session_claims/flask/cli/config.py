@@ -5,23 +5,17 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from ...io.reports.config import SettingReport, config_report
-from ...io.reports.texts import config_lines
-from .failure import told
-from .output import as_json, reading, show
+from ...io.reports.commands import look
+from ...io.reports.commands.answers import help_of
+from ...io.reports.config import SettingReport
+from .output import as_json, tell
 
 
-@click.command("config")
+@click.command("config", help=help_of(look.config))
 @as_json
 @with_appcontext
 def config(json_: bool) -> None:
-    """Show every setting and where its value came from.
-
-    Keys and secrets are not shown, nor is what stands in an address as user, password or query.
-    """
-    with told():
-        report = config_report(reading())
-    show(json_, report.as_json(), lambda paint, width: config_lines(report, _place, paint, width))
+    tell(json_, lambda side: look.config(side, _place))
 
 
 def _place(setting: SettingReport) -> str:

@@ -1,10 +1,11 @@
-"""The ids that commands take. What is pasted here by mistake may be a secret: it is not quoted."""
+"""The ids that commands take."""
 
 from __future__ import annotations
 
 import click
 
-from ...sessions.tokens import is_session_id
+from ...io.reports.commands import given
+from ...io.reports.commands.answers import Misused
 
 
 def session_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -13,12 +14,7 @@ def session_id(ctx: click.Context, param: click.Parameter, value: str | None) ->
     Raises:
         BadParameter: nothing could be a session's id like that.
     """
-    if value is None or is_session_id(value):
-        return value
-    got = "a token, not an id" if "." in value else f"{len(value):,} characters"
-    raise click.BadParameter(
-        f"got {got}; write a session's id, sess_ and 32 characters after it (sessions list USER_ID"
-        " shows those of a user; in a token it is the claim sid).",
-        ctx,
-        param,
-    )
+    try:
+        return value if value is None else given.session_id(value)
+    except Misused as error:
+        raise click.BadParameter(error.message, ctx, param) from None

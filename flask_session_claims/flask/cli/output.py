@@ -1,39 +1,32 @@
-"""Printing: colours where a person looks, plain text in pipes, JSON for machines."""
+"""What the commands tell, printed by click; what ends them, as one line and an exit code."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, Final, NoReturn, TypeVar
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import click
 from flask import current_app
 
 from ...io.issuing import Issuing
 from ...io.reading import Reading
-from ...io.reports.layout import Paint, Tone
-from ..issuing import issuing_of
-from .failure import told
+from ...io.reports.commands import options
+from ...io.reports.commands.answers import Answer, Ended, Misused, told
+from ...io.reports.commands.terminal import ansi, as_text, is_plain, spelled, width
+from ..side import issuing_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_STYLES: Final[dict[Tone, dict[str, Any]]] = {
-    "plain": {},
-    "dim": {"dim": True},
-    "head": {"bold": True},
-    "good": {"fg": "green"},
-    "warn": {"fg": "yellow"},
-    "bad": {"fg": "red", "bold": True},
-}
+
+class _Wrong(click.ClickException):
+    exit_code = 2
 
 
 def as_json(command: Function) -> Function:
     """The option that every command has."""
-    text = "Print one JSON object, for machines."
-    return click.option("--json", "json_", is_flag=True, help=text)(command)
+    return click.option("--json", "json_", is_flag=True, help=options.AS_JSON)(command)
 
 
 def reading() -> Reading:
@@ -46,45 +39,42 @@ def reading() -> Reading:
     return found
 
 
-def own_issuing() -> Issuing:
-    """The app's own issuer; where the sessions are another issuer's, that is said and all."""
-    with told():
-        return issuing_of(reading())
+def tell(json_: bool, command: Callable[[Reading], Answer]) -> None:
+    """Print the answer of a command."""
+    with _ending():
+        answer = command(reading())
+    show(json_, answer)
 
 
-def paint(text: str, tone: Tone) -> str:
-    """The text in its tone; whether colours are printed at all is `say`'s business."""
-    style = _STYLES[tone]
-    return click.style(text, **style) if style and text else text
+def tell_own(json_: bool, command: Callable[[Reading, Issuing], Answer]) -> None:
+    """The same for one on the app's own issuer; sessions of another issuer's are said to be so."""
+    with _ending():
+        side = reading()
+        with told():
+            issuing = issuing_of(side)
+        answer = command(side, issuing)
+    show(json_, answer)
 
 
-def width() -> int | None:
-    """The columns of the terminal; None where nobody looks, so that no line is broken."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def colours() -> bool | None:
-    """False: none; None: as the output allows (https://no-color.org)."""
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return False if plain else None
-
-
-def say(lines: Iterable[str]) -> None:
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    for line in lines:
-        # A terminal of few characters gets the others written out.
-        click.echo(line.encode(encoding, "backslashreplace").decode(encoding), color=colours())
-
-
-def show(
-    json_: bool, data: dict[str, Any], lines: Callable[[Paint, int | None], list[str]]
-) -> None:
-    """Print a report one way or the other."""
+def show(json_: bool, answer: Answer) -> None:
+    """Print it one way or the other; a verdict against ends the command."""
     if json_:
-        click.echo(json.dumps(data, indent=2, default=str))
+        click.echo(as_text(answer.data))
     else:
-        say(lines(paint, width()))
+        encoding = getattr(sys.stdout, "encoding", None)
+        for line in answer.lines(ansi, width(sys.stdout.isatty())):
+            # Where nobody looks, click leaves the colours out.
+            click.echo(spelled(line, encoding), color=False if is_plain() else None)
+    if answer.exit_code:
+        raise click.exceptions.Exit(answer.exit_code)
 
 
-def verdict_against() -> NoReturn:
-    raise click.exceptions.Exit(1)
+@contextmanager
+def _ending() -> Generator[None]:
+    try:
+        yield
+    except Misused as error:
+        raise click.UsageError(error.message) from None
+    except Ended as error:
+        wrong = _Wrong if error.exit_code == 2 else click.ClickException
+        raise wrong(error.message) from None

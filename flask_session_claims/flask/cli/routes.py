@@ -14,9 +14,10 @@ from flask.cli import with_appcontext
 from ...core.gate import Requirement
 from ...core.policy import marks_of
 from ...core.settings import GateSettings
+from ...io.reports.commands.answers import Answer
 from ...io.reports.routes import Placed, RouteReport, route_report
 from ...io.reports.texts import route_lines
-from .output import as_json, reading, show, verdict_against
+from .output import as_json, reading, show
 
 if TYPE_CHECKING:
     from werkzeug.routing import Rule
@@ -56,9 +57,12 @@ def routes(
         "unprotected": len(faults),
         "routes": [report.as_json() for report in reports],
     }
-    show(json_, data, lambda paint, width: route_lines(reports, paint, width))
-    if faults and fail_on_unprotected:
-        verdict_against()
+    answer = Answer(
+        data,
+        lambda paint, width: route_lines(reports, paint, width),
+        1 if faults and fail_on_unprotected else 0,
+    )
+    show(json_, answer)
 
 
 def routes_of(app: Flask, settings: GateSettings, allow: Collection[str]) -> list[RouteReport]:

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask, g
 
 from flask_session_claims import SessionClaims
-from flask_session_claims.sessions.issuer import Issued
+from flask_session_claims.sessions.model import Issued
 from flask_session_claims.stores.faults import StoreUnavailable
 from flask_session_claims.stores.memory import MemoryStore
 from flask_session_claims.testing import FrozenClock

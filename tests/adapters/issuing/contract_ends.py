@@ -113,6 +113,15 @@ class Ends(Contract):
         told = [data for name, data in signals if name == "session_revoked"]
         assert [(data["session_id"], data["reason"]) for data in told] == [(first, "cap")]
 
+    def test_a_session_that_is_replaced_is_told_with_its_reason(
+        self, client: Client, driver: Driver, app: Any
+    ) -> None:
+        first = client.sign_in("ann")
+        with driver.signals(app) as signals:
+            client.sign_in("ann")
+        told = [data for name, data in signals if name == "session_revoked"]
+        assert [(data["session_id"], data["reason"]) for data in told] == [(first, "replaced")]
+
     def test_a_replaced_session_takes_no_place(self, open_app: OpenApp, driver: Driver) -> None:
         app = open_app(MAX_SESSIONS_PER_USER=2)
         phone, client = driver.client(app), driver.client(app)

@@ -20,6 +20,7 @@ from .sites import (
     TOKEN,
     Contract,
     FaultyStore,
+    OpenApp,
     assert_untouched,
     custom,
     payload,
@@ -92,6 +93,28 @@ class Fdi(Contract):
         reply = client.send("/merge?patch=%7B%22a%22%3A1%7D", "POST", headers)
         assert custom(reply.json["auth"]["claims"])["a"] == 1
         assert_untouched(reply)
+
+    def test_where_only_headers_speak_a_sign_in_sets_no_cookie(
+        self, open_app: OpenApp, driver: Driver
+    ) -> None:
+        client = driver.client(open_app(TOKEN_SOURCES=["header"]))
+        reply = client.post("/sign-in", user="ann")
+        assert_by_header(reply, *TOKENS)
+        headers = (("Authorization", f"Bearer {reply.get('st-access-token')}"),)
+        assert client.send("/me", headers=headers).json["user"] == "ann"
+
+    def test_a_stranger_s_origin_is_not_written_into_a_token(
+        self, client: Client, given: Reply
+    ) -> None:
+        """Any page may send a header; for whom a token is, only an origin of the app says."""
+        refresh = (*bearer(given.get("st-refresh-token")), *CROSS_SITE)
+        replies = [
+            client.send(REFRESH, "POST", refresh),
+            client.post("/sign-in", (*BY_HEADER, *CROSS_SITE), user="ben"),
+        ]
+        for reply in replies:
+            assert reply.status == 200
+            assert "azp" not in payload(reply.get("st-access-token") or "")
 
     def test_the_refresh_token_is_exchanged_as_a_header(
         self, client: Client, given: Reply, clock: FrozenClock

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flask_session_claims import ConfigurationError
+from flask_session_claims.stores.memory import MemoryStore
 from flask_session_claims.testing import FrozenClock
 
 from ..contract_crosssite import ORIGINS, REFERERS, SITES, fields, may_speak
@@ -20,6 +21,7 @@ from .sites import (
     IDLE,
     TOKEN,
     Contract,
+    FaultyStore,
     OpenApp,
     assert_given,
     assert_untouched,
@@ -52,6 +54,15 @@ class SignIn(Contract):
             assert cookie.name.startswith(f"{kind}_")
             assert cookie.flags == {"httponly", "samesite=lax"}
         assert client.user() == "user_1"
+
+    def test_each_issuer_s_cookies_have_names_of_their_own(
+        self, client: Client, open_app: OpenApp
+    ) -> None:
+        """All ports of a host share one jar."""
+        other = client.to(open_app(STORE=FaultyStore(MemoryStore())))
+        client.sign_in("ann")
+        other.sign_in("ben")
+        assert (client.user(), other.user()) == ("ann", "ben")
 
     def test_one_session_without_its_own_life_ends_the_browser_s(
         self, client: Client, clock: FrozenClock

@@ -98,6 +98,24 @@ class SignOut(Contract):
         assert "session_revoked" not in [name for name, _ in signals]
 
     @pytest.mark.parametrize("path", ["/sign-out", SIGN_OUT])
+    @pytest.mark.parametrize("by_header", [True, False])
+    def test_signing_out_with_a_token_that_nobody_signed_ends_nothing(
+        self, client: Client, driver: Driver, app: Any, path: str, by_header: bool
+    ) -> None:
+        """Whoever knows the session's id could write all but the signature."""
+        reply = client.post("/sign-in", user="ann")
+        session = cookies_of(reply)["session"]
+        forged = session.value.rpartition(".")[0] + "." + "A" * 86
+        field = (
+            ("Authorization", f"Bearer {forged}")
+            if by_header
+            else ("Cookie", f"{session.name}={forged}")
+        )
+        assert client.twin().send(path, "POST", (*SAME, field), cookies=False).status == 200
+        assert len(driver.sessions(app).list_for_user("ann")) == 1
+        assert client.user() == "ann"
+
+    @pytest.mark.parametrize("path", ["/sign-out", SIGN_OUT])
     @pytest.mark.parametrize("headers", [CROSS_SITE, ()])
     def test_another_site_cannot_sign_anybody_out(
         self, client: Client, path: str, headers: Any

@@ -254,6 +254,20 @@ class Stores(Contract):
         store.behind = old
         assert client.get("/peek").json["user"] in ("ann", None)
 
+    def test_after_that_its_tokens_are_those_of_every_other_process(
+        self, client: Client, open_app: OpenApp, store: FaultyStore
+    ) -> None:
+        """The issuer is named after its store."""
+        client.sign_in("ann")
+        before = payload(client.jar.value("session"))["iss"]
+        client.jar.restart()
+        store.behind = MemoryStore()
+        given = cookies_of(client.post("/sign-in", user="ben"))["session"]
+        assert payload(given.value)["iss"] != before
+        for process in (client, client.twin().to(open_app())):
+            reply = process.send("/peek", headers=[("Authorization", f"Bearer {given.value}")])
+            assert reply.json["user"] == "ben"
+
     def test_a_record_that_cannot_be_read_is_not_signed_out(
         self, client: Client, driver: Driver, app: Any, store: FaultyStore
     ) -> None:

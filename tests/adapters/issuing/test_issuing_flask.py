@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +10,11 @@ import flask
 import pytest
 
 import flask_session_claims as claims_of
+from flask_session_claims.core.jsontext import b64url_decode
+from flask_session_claims.sessions.givenkey import given_key
 from flask_session_claims.sessions.model import Session
-from flask_session_claims.testing import FrozenClock
+from flask_session_claims.sessions.tokens import b64url
+from flask_session_claims.testing import FrozenClock, LocalIssuer, shared_key
 
 from .contract import IssuingContract
 from .driver_flask import FlaskDriver
@@ -188,3 +192,53 @@ def test_once_the_headers_are_sent_nobody_signs_in(clock: FrozenClock) -> None:
     assert response.get_data(as_text=True) == "begun"
     assert codes == ["headers-sent"]
     assert claims.sessions.list_for_user("ben") == ()
+
+
+def test_the_endpoint_exchanges_no_token_twice(clock: FrozenClock) -> None:
+    """Who looks ahead of it has refreshed already, and without a grace a used token is reuse."""
+    app, claims = app_of(clock, REFRESH_GRACE=0)
+    app.register_blueprint(claims.blueprint(), url_prefix=MOUNT)
+
+    @app.before_request
+    def look() -> None:
+        _ = flask.g.auth.user_id
+        clock.advance(1)
+
+    client = app.test_client()
+    client.post("/in", headers=HEADERS)
+    clock.advance(TOKEN + 10)
+    assert client.post(f"{MOUNT}/session/refresh", headers=HEADERS).status_code == 200
+    assert client.get("/me").status_code == 200
+
+
+def test_an_async_hook_sees_the_request_of_an_async_view(clock: FrozenClock) -> None:
+    pytest.importorskip("asgiref", reason="async views in Flask need the extra async")
+    app, claims = app_of(clock)
+
+    @claims.provide
+    async def provide(user_id: str, session: Session | None) -> Mapping[str, Any]:
+        return {"path": flask.request.path}
+
+    @app.post("/async-in")
+    async def async_sign_in() -> dict[str, Any]:
+        claims_of.create_session("ann")
+        return {"path": flask.g.auth.session_claims["path"]}
+
+    response = app.test_client().post("/async-in", headers=HEADERS)
+    assert response.json == {"path": "/async-in"}
+
+
+def test_another_token_under_the_same_key_signs_nobody_in(clock: FrozenClock) -> None:
+    pem = LocalIssuer(key=shared_key("ES256")).private_pem()
+    app, claims = app_of(clock, SIGNING_KEY=pem, ISSUER_URL="https://app.example")
+    token = claims.sessions.create("ann").session_token
+    header, body, _ = token.split(".")
+    said = json.loads(b64url_decode(header.encode()))
+    del said["cat"]
+    start = f"{b64url(json.dumps(said).encode())}.{body}"
+    signed = given_key(pem, "SIGNING_KEY").signer.sign(start.encode())
+    statuses = [
+        app.test_client().get("/me", headers={"Authorization": f"Bearer {sent}"}).status_code
+        for sent in (token, f"{start}.{b64url(signed)}")
+    ]
+    assert statuses == [200, 401]

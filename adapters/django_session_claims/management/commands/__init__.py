@@ -1,0 +1,1 @@
+"""Found by Django where `django_session_claims` is in `INSTALLED_APPS`."""
