@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import flask_session_claims
-from tests.mutants import of_access, of_keys, of_requests, of_tokens
+from tests.mutants import of_access, of_issuing, of_keys, of_requests, of_tokens
 from tests.mutants.mutant import Mutant
 
 #: What holds the package that is mutated.
@@ -16,6 +16,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *of_keys.MUTANTS,
     *of_access.MUTANTS,
     *of_requests.MUTANTS,
+    *of_issuing.MUTANTS,
 )
 
 

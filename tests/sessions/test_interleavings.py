@@ -342,6 +342,22 @@ def test_a_cap_holds_in_every_order():
     assert play_cap() > 300
 
 
+def test_two_sign_ins_never_take_one_place():
+    make, session_id, _ = scene(limits=Limits(per_user=2))
+
+    def check(run):
+        check_nobody_failed(run)
+        live = {
+            session.session_id for session in run.stage.do(run.stage.flows.list_for_user("user_1"))
+        }
+        signed_in = [actor for actor in by(run, "sign-in") if actor.commits]
+        assert len(live) == min(2, 1 + len(signed_in)), "more sessions than allowed"
+        assert (session_id in live) == (len(signed_in) < 2)
+
+    cast = [(f"sign-in{number}", lambda stage: stage.flows.create("user_1")) for number in (1, 2)]
+    assert explore(make, cast, check, asks=5) > 20
+
+
 # --- breaking it on purpose ---------------------------------------------------------------
 
 

@@ -385,6 +385,16 @@ def test_claims_that_do_not_fit_one_session_change_none(stage):
     assert stage.log() == []
 
 
+def test_they_change_none_either_where_the_one_is_on_a_later_page(stage):
+    ids = sorted(stage.sign_in()[0] for _ in range(PAGE + 1))
+    stage.do(stage.flows.merge_claims(ids[-1], {"big": "x" * 1100}))
+    before = stage.log()
+    with pytest.raises(ClaimsRefused):
+        stage.do(stage.flows.merge_claims_for_user("user_1", {"more": "x" * 200}))
+    assert stage.log() == before
+    assert "more" not in stage.get(ids[0]).claims
+
+
 @pytest.mark.parametrize("call", ["list_for_user", "revoke_all", "merge_claims_for_user"])
 def test_calls_for_a_user_take_text(stage, call):
     more = ({"a": 1},) if call == "merge_claims_for_user" else ()
@@ -446,6 +456,17 @@ def test_sessions_are_forgotten_a_day_after_their_end():
     assert stage.do(stage.flows.prune()) == 1
     assert stage.store.load(USER, "user_1") is None
     assert stage.store._records == {}
+
+
+def test_a_session_is_kept_for_a_day_though_pruning_comes_by_before():
+    """It is due earlier, for the salt of a refresh."""
+    stage = Stage(limits=Limits(idle=1000))
+    session_id, token = stage.sign_in()
+    stage.refresh(token)
+    for seconds, gone in ((1001, 0), (KEEP_ENDED - 2, 0), (1, 1)):
+        stage.now += seconds
+        assert stage.do(stage.flows.prune()) == gone
+        assert (stage.state(session_id) is None) == bool(gone)
 
 
 def test_pruning_leaves_live_sessions_alone_but_for_the_salt(stage):

@@ -11,13 +11,16 @@ import pytest
 
 from flask_session_claims import TokenError, UnavailableError, Verifier, VerifierSettings
 from flask_session_claims.core.flow import run
+from flask_session_claims.core.jsontext import FrozenDict
 from flask_session_claims.sessions import vault
 from flask_session_claims.sessions.athand import LOOK_EVERY, KeysAtHand
+from flask_session_claims.sessions.claims import Layers
 from flask_session_claims.sessions.consult import Tell
 from flask_session_claims.sessions.issuer import Issuer
 from flask_session_claims.sessions.keyring import KeyPolicy, KeyringFlows
 from flask_session_claims.sessions.lifecycle import SessionFlows
 from flask_session_claims.sessions.mint import TokenPolicy, mint
+from flask_session_claims.sessions.model import decode
 from flask_session_claims.sessions.records import Delete, record_handlers
 from flask_session_claims.sessions.settings import IssuingSettings
 from flask_session_claims.sessions.tokens import b64url
@@ -133,6 +136,33 @@ def test_a_session_that_ran_out_takes_its_token_along(house, process):
     assert record is not None
     house.store.commit((), [deleted(record)])
     assert code_of(verifier, long.session_token) == "session-revoked"
+
+
+def test_a_token_that_is_remembered_ends_with_its_session(house, process):
+    """Tokens have a leeway, sessions have none."""
+    issued = process.do(process.issuer.create("user_1", lifetime=100))
+    verifier = process.verifier()
+    for second in (0, 99):
+        house.now = NOW + second
+        verifier.verify(issued.session_token)
+    house.now = NOW + 100
+    assert code_of(verifier, issued.session_token) == "session-revoked"
+
+
+def test_a_change_of_type_alone_is_in_force_too(process):
+    issued = process.do(process.issuer.create("user_1", claims={"flag": True}))
+    process.do(process.flows.merge_claims(issued.session.session_id, {"flag": 1}))
+    assert type(process.verifier().verify(issued.session_token)["flag"]) is int
+
+
+def test_a_record_says_nothing_of_what_is_the_issuers(house, process):
+    issued = process.do(process.issuer.create("user_1"))
+    record = house.store.load("session", issued.session.session_id)
+    assert record is not None
+    own = FrozenDict({"sub": "root", "iss": "x", "exp": 1, "plan": "pro"})
+    assert house.store.commit([replace(decode(record), layers=Layers(own=own)).put()])
+    claims = process.verifier().verify(issued.session_token)
+    assert claims == {**issued.claims, "plan": "pro"}
 
 
 def deleted(record):
