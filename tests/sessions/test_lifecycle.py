@@ -608,17 +608,19 @@ def test_limits_that_make_no_sense_are_refused(given, said):
 # --- on a real store, at once -------------------------------------------------------------
 
 
+@pytest.mark.parametrize("rounds", [25, pytest.param(1_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_sixteen_threads_refresh_one_token_and_all_get_one_successor(kind, tmp_path):
+def test_sixteen_threads_refresh_one_token_and_all_get_one_successor(kind, rounds, tmp_path):
     store = SqliteStore(tmp_path / "s.db", timeout=30) if kind == "sqlite" else None
     stage = Stage(store)
     session_id, token = stage.sign_in()
-    for _ in range(25):
+    for _ in range(rounds):
         answers = in_threads(16, lambda _: stage.refresh(token))  # noqa: B023
         assert len({answer.refresh_token for answer in answers}) == 1
         assert sum(answer.rotated for answer in answers) == 1
         token = answers[0].refresh_token
-    assert stage.state(session_id).generation == 26
+    assert stage.state(session_id).generation == rounds + 1
+    assert stage.get(session_id) is not None
     if store:
         store.close()
 
