@@ -22,7 +22,8 @@ def open_store(url: str, *, folder: Path | None = None, make_folder: bool = Fals
 
     Args:
         folder: what a relative path is relative to; default: the current folder.
-        make_folder: make the folder of the file when the store is first written to.
+        make_folder: make the folder of the file when the store is first written to; of a
+            relative path all that is missing.
 
     Raises:
         ConfigurationError: it names no store, or the file can never work where it is.
@@ -50,7 +51,9 @@ def open_store(url: str, *, folder: Path | None = None, make_folder: bool = Fals
         )
     from .sqlite import SqliteStore
 
-    return SqliteStore((folder or Path()) / name, make_folder=make_folder)
+    parents = make_folder and not Path(name).is_absolute()
+    path = (folder or Path()) / name
+    return SqliteStore(path, make_folder=make_folder, make_parents=parents)
 
 
 def shown(url: str) -> str:

@@ -42,7 +42,8 @@ _PAUSE: Final = 0.0005  # seconds between two tries of what another process hold
 
 
 class SqliteStore:
-    """A store in the file `path`; its folder must exist, or with `make_folder` its parent.
+    """A store in the file `path`; its folder must exist, or with `make_folder` its parent, or with
+    `make_parents` nothing of it.
 
     `timeout` is how many seconds a call may wait for other writers.
     """
@@ -50,13 +51,19 @@ class SqliteStore:
     migrations: ClassVar[Sequence[schema.Migration]] = schema.MIGRATIONS
 
     def __init__(
-        self, path: str | os.PathLike[str], *, timeout: float = 5.0, make_folder: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        timeout: float = 5.0,
+        make_folder: bool = False,
+        make_parents: bool = False,
     ) -> None:
         #: The file.
         self.path: Path = Path(path).absolute()
         self._name = f"sqlite:///{self.path}"
         self._timeout = timeout
-        self._make_folder = make_folder
+        self._make_folder = make_folder or make_parents
+        self._make_parents = make_parents
         self._check_place()
         self._queue = WriterQueue(f"{self.path}.lock")
         self._connections = Connections(self._name, self._open)
@@ -64,8 +71,11 @@ class SqliteStore:
         self._file: tuple[int, int] | None = None
 
     def _check_place(self) -> None:
-        folder = self.path.parent
-        known = folder.parent if self._make_folder and not folder.exists() else folder
+        known = folder = self.path.parent
+        while not known.exists() and (
+            self._make_parents or (self._make_folder and known is folder)
+        ):
+            known = known.parent
         if not known.is_dir():
             raise ConfigurationError(
                 f"the store {self._name} needs the folder {known}, which is not there; make it,"
@@ -229,7 +239,7 @@ class SqliteStore:
         if self._see_file():
             return
         if self._make_folder:
-            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=self._make_parents, exist_ok=True)
         # Beside it SQLite makes its own files with the same permissions.
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 

@@ -103,6 +103,18 @@ def test_the_folder_is_made_if_that_is_asked_and_only_when_needed(tmp_path):
     store.close()
 
 
+def test_all_folders_are_made_if_that_is_asked(tmp_path):
+    store = SqliteStore(tmp_path / "var" / "app-instance" / "store.db", make_parents=True)
+    assert store.load("kind", "key") is None
+    assert not (tmp_path / "var").exists()
+    fill(store)
+    assert stat.S_IMODE((tmp_path / "var" / "app-instance").stat().st_mode) == 0o700
+    store.close()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="needs the folder"):
+        SqliteStore(tmp_path / "file" / "more" / "store.db", make_parents=True)
+
+
 @pytest.mark.parametrize(
     ("name", "make_folder", "code"),
     [

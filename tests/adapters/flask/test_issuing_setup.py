@@ -118,6 +118,15 @@ def test_nothing_is_written_before_the_first_sign_in(tmp_path: Path) -> None:
     assert (tmp_path / "instance" / "session_claims.db").is_file()
 
 
+def test_the_instance_folder_of_an_installed_app_need_not_exist(tmp_path: Path) -> None:
+    """Flask puts it below `var` of the virtual environment, which no environment has at first."""
+    app = make(tmp_path / "var", ISSUER="self")
+    SessionClaims(app)
+    assert not (tmp_path / "var").exists()
+    sign_in(app)
+    assert (tmp_path / "var" / "instance" / "session_claims.db").is_file()
+
+
 @pytest.mark.parametrize("fallback", [False, True])
 def test_a_wrong_secret_refuses_to_start(tmp_path: Path, fallback: bool) -> None:
     first = make(tmp_path, ISSUER="self")
