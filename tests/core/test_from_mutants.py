@@ -156,6 +156,34 @@ def test_short_way_knows_the_token() -> None:
     assert warm.recall() == (warm.auth, warm.token)
 
 
+@pytest.mark.parametrize(
+    ("header", "is_ours"),
+    [
+        ("__session={}", True),
+        ("a=b; __session={}", True),
+        ("__session={}; a=b", True),
+        ("x__session={}", False),
+        ("a=b; x__session={}", False),
+        ("a=b; x-__session={}; c=d", False),
+        ("__session2={}", False),
+        ("a=__session={}", False),
+        ("a=b, __session={}", False),
+        ("__session={}; __session=other", False),
+        ("__session=other; __session={}", False),
+        ("x__session=other; __session={}", True),
+    ],
+)
+def test_short_way_takes_no_cookie_that_the_long_way_would_not(header: str, is_ours: bool) -> None:
+    warm = Warm()
+    header = header.format(warm.token)
+    sent = credentials_from([], [header], warm.verifier.settings)
+    assert (sent.token == warm.token) is is_ours
+    plain = credentials_from([], [f"__session={warm.token}"], warm.verifier.settings)
+    auth = warm.verifier.authenticate(plain)
+    found = warm.verifier.flows.recall(None, header)
+    assert found in ((None, (auth, warm.token)) if is_ours else (None,))
+
+
 def test_short_way_ends_with_the_token() -> None:
     warm = Warm()
     warm.clock.advance(3600)

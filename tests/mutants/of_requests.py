@@ -104,7 +104,7 @@ MUTANTS = (
     Mutant("short way takes a cookie of any name", "recall",
            ' or (before and before[-2:] != "; ") or name in before or name in after:\n',
            " or name in before or name in after:\n",
-           "a token in somebody else's cookie signs in", (FUZZ,)),
+           "a token in somebody else's cookie signs in", core("from_mutants")),
     Mutant("tokens are remembered by their beginning", "recall",
            '    name.update(token.encode("ascii", "replace"))\n',
            '    name.update(token.encode("ascii", "replace")[:100])\n',
