@@ -33,6 +33,17 @@ def setup() -> None:
         USE_TZ=True,
     )
     django.setup()
+    _mend_header_names()
+
+
+def _mend_header_names() -> None:
+    """The async test client of Django 5.2.0 writes `sec_fetch_site` for `Sec-Fetch-Site`."""
+    from django.http.request import HttpHeaders
+
+    plain: Any = HttpHeaders.to_asgi_names
+    if "_" in next(iter(plain({"a-b": ""}))):
+        mended = lambda headers: {name.replace("_", "-"): v for name, v in plain(headers).items()}  # noqa: E731
+        HttpHeaders.to_asgi_names = staticmethod(mended)  # type: ignore[method-assign, assignment]
 
 
 def urlconf(*patterns: Any, **names: Any) -> Any:

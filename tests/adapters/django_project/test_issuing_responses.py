@@ -121,7 +121,7 @@ def test_a_request_that_is_cancelled_has_signed_nobody_in() -> None:
     async def give_up() -> None:
         call = SessionClaimsMiddleware(slow)(AsyncRequestFactory().post("/", headers=SAME))
         task = asyncio.ensure_future(call)
-        while not created:
+        while not created and not task.done():
             await asyncio.sleep(0.01)
         task.cancel()
         await task
