@@ -24,7 +24,7 @@ from flask_session_claims.sessions.settings import IssuingSettings
 from flask_session_claims.stores import faults as store_faults
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the rows beside this file
-from supertokens_calls import CONTAINER, FUNCTIONS, SETUP, Row
+from supertokens_calls import CLAIMS, CONTAINER, FUNCTIONS, RECIPES, SETUP, Row
 
 project = "Flask-Session-Claims"
 author = "Flask-Session-Claims contributors"
@@ -167,6 +167,8 @@ myst_substitutions = {
     "supertokens_functions": calls_table(FUNCTIONS),
     "supertokens_container": calls_table(CONTAINER),
     "supertokens_setup": calls_table(SETUP),
+    "supertokens_claims": calls_table(CLAIMS),
+    "supertokens_recipes": calls_table(RECIPES),
     "issuing_settings": settings_table(IssuingSettings),
     "lifetimes": settings_table(
         IssuingSettings,

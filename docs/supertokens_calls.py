@@ -46,15 +46,14 @@ FUNCTIONS: Final = (
     ),
     Row(
         "its `check_database=True`",
-        "always",
-        "one read of the store per request",
-        "get_session_with_check_database_is_what_every_request_does",
+        "`@login_required(live=True)`",
+        "without it a revocation is in force within a second, by the log",
+        "get_session_with_check_database_is_a_live_gate",
     ),
     Row(
         "its `override_global_claim_validators`",
-        "`@claims_required(claims=…, predicate=…)`",
-        "a gate per view; no global validators",
-        "assert_claims_is_claims_required",
+        "`@login_required(validators=lambda usual: […])`",
+        "given the app's validators; a plain list holds beside them",
     ),
     Row(
         "`get_session_without_request_response(access_token, …)`",
@@ -77,7 +76,7 @@ FUNCTIONS: Final = (
     Row(
         "`revoke_session(handle)`",
         "`sessions.revoke(session_id)`",
-        "in force with the next request",
+        "in force within a second everywhere",
         "revoke_session_says_whether_it_was_live",
     ),
     Row(
@@ -114,7 +113,7 @@ FUNCTIONS: Final = (
     Row(
         "`merge_into_access_token_payload(handle, update)`",
         "`sessions.merge_claims(session_id, patch)`",
-        "gives the session, or None; in force with the next request",
+        "gives the session, or None; in force within a second everywhere",
         "merge_into_access_token_payload_offline_is_in_force_with_the_next_request",
     ),
     Row(
@@ -125,19 +124,19 @@ FUNCTIONS: Final = (
     ),
     Row(
         "`fetch_and_set_claim(handle, claim)`",
-        "`sessions.merge_claims(session_id, {key: value})`",
-        "you fetch; claims with a maximum age are not in this release",
+        "`sessions.merge_claims(session_id, claim.build(value, now))`",
+        "you fetch; or nothing: gates and `validate_claims` fetch what is missing or too old",
         "fetch_and_set_claim_is_a_merge_of_what_you_fetch",
     ),
     Row(
         "`set_claim_value(handle, claim, value)`",
-        "`sessions.merge_claims(session_id, {key: value})`",
-        "the value itself, without `v` and `t`",
+        "`sessions.merge_claims(session_id, claim.build(value, now))`",
+        "`{key: value}` for a plain claim, without `v` and `t`",
         "set_get_and_remove_claim_value_are_merge_and_get",
     ),
     Row(
         "`get_claim_value(handle, claim)`",
-        "`sessions.get(session_id).claims.get(key)`",
+        "`claim.value(sessions.get(session_id).claims)`, `….claims.get(key)`",
         "no result object: `get` gives None where there is no session",
         "set_get_and_remove_claim_value_are_merge_and_get",
     ),
@@ -149,13 +148,14 @@ FUNCTIONS: Final = (
     ),
     Row(
         "`validate_claims_for_session_handle(handle, …)`",
-        "",
-        "compare `sessions.get(session_id).claims` yourself",
+        "`sessions.validate_claims(session_id, validators)`",
+        "gives those that failed, or None where there is no session; fetches as theirs does; those"
+        " of the app are not added",
     ),
     Row(
         "`create_jwt(payload, validity_seconds, …)`",
-        "`sessions.mint(session_id, lifetime=…)`",
-        "a session's token of 5 to 3,600 s; tokens with any payload are not in this release",
+        "`sessions.mint(session_id, lifetime=…)`, `sessions.mint(session_id, template, …)`",
+        "a session's token of 5 to 3,600 s, or one of a named template; of any payload: none",
         "create_jwt_is_mint_for_a_session",
     ),
     Row(
@@ -196,25 +196,25 @@ CONTAINER: Final = (
     ),
     Row(
         "`assert_claims(validators)`",
-        "`@claims_required(claims=…, predicate=…)`",
-        "403 with `permission-denied`; no list of failed validators",
+        "`@claims_required(validators=[…])`; plain claims: `claims=…`, `predicate=…`",
+        "a gate; in code `sessions.validate_claims(g.auth.session_id, validators)`",
         "assert_claims_is_claims_required",
     ),
     Row(
         "`fetch_and_set_claim(claim)`",
-        "`merge_session_claims({key: value})`",
-        "you fetch",
+        "`merge_session_claims(claim.build(value, now))`",
+        "you fetch; or a gate does",
         "fetch_and_set_claim_is_a_merge_of_what_you_fetch",
     ),
     Row(
         "`set_claim_value(claim, v)`, `remove_claim(claim)`",
-        "`merge_session_claims({key: v})`, `merge_session_claims({key: None})`",
-        "",
+        "`merge_session_claims(claim.build(v, now))`, `merge_session_claims({key: None})`",
+        "`{key: v}` for a plain claim",
         "merge_into_access_token_payload_online_makes_a_new_token_now",
     ),
     Row(
         "`get_claim_value(claim)`",
-        "`g.auth.session_claims.get(key)`",
+        "`claim.value(g.auth.session_claims)`, `g.auth.session_claims.get(key)`",
         "",
         "get_session_is_g_auth_and_says_401_where_it_is_required",
     ),
@@ -250,12 +250,116 @@ CONTAINER: Final = (
     Row('`session["attr"]`', "attributes of `Session`", "", "get_session_information_offline"),
 )
 
+CLAIMS: Final = (
+    Row(
+        "`PrimitiveClaim(key, fetch_value, default_max_age_in_sec)`",
+        "`Claim(key, fetch, max_age=…)`",
+        "no default age there or here",
+    ),
+    Row(
+        "`BooleanClaim`, `PrimitiveArrayClaim`", "`BooleanClaim`, `ListClaim`", "values are checked"
+    ),
+    Row(
+        "`fetch_value(user_id, recipe_user_id, tenant_id, current_payload, user_context)`",
+        "`fetch(user_id, session)`",
+        "`session` is None while it is being made; its `claims` are the payload; what it raises"
+        " refuses, and is logged",
+    ),
+    Row(
+        "`claim.build(…)` in an override of `create_new_session`",
+        "`claims.add_claims(claim)`",
+        "also at a refresh once it is too old",
+    ),
+    Row(
+        "`get_value_from_payload`, `get_last_refetch_time`",
+        "`claim.value(claims)`, `claim.fetched_at(claims)`",
+        "seconds, not milliseconds",
+    ),
+    Row(
+        "`add_to_payload_`, `remove_from_payload_by_merge_`",
+        "`claim.build(value, now)`, `claim.build(None, now)`",
+        "a patch to be merged",
+    ),
+    Row(
+        "`has_value`, `is_true`, `is_false`, `includes`, `excludes`, `includes_all`,"
+        " `includes_any`, `excludes_all`",
+        "the same",
+        "`max_age` in seconds, `id`",
+    ),
+    Row(
+        "`SessionClaimValidator` with `should_refetch` and `async validate`",
+        "an object with `id`, `claim`, `should_refetch(claims, now)`, `validate(claims, now)`",
+        "plain methods; None, or the reason",
+    ),
+    Row("403 `claimValidationErrors`", "the same", "and `code`: `claim-validation-failed`"),
+    Row(
+        "`EmailVerificationClaim`",
+        "`BooleanClaim` of yours, or `{{user.email_verified}}`",
+        "who verifies tells the directory",
+    ),
+    Row(
+        "`refresh()` and `maxAgeInSeconds` of the front end's claims",
+        NONE,
+        "the server fetches; front ends read the claims as there",
+    ),
+)
+
+RECIPES: Final = (
+    Row(
+        "`get_user_metadata(user_id)`",
+        "`directory.get_user(user_id).public_metadata`",
+        "None where there is no user; three kinds: public, private, unsafe",
+    ),
+    Row(
+        "`update_user_metadata(user_id, update)`",
+        "`directory.update_user_metadata(user_id, public=…)`",
+        "merged at every depth, not the first only; the user must be there: `put_user`",
+    ),
+    Row(
+        "`clear_user_metadata(user_id)`",
+        "`directory.replace_user_metadata(user_id, public={})`",
+        "",
+    ),
+    Row(
+        "`create_new_role_or_add_permissions(role, permissions)`",
+        "the setting `ROLES`",
+        "full keys: `org:feature:name`",
+    ),
+    Row(
+        "`add_role_to_user(tenant_id, user_id, role)`",
+        "`directory.add_member(org_id, user_id, role)`",
+        "one role in each organisation",
+    ),
+    Row(
+        "`remove_user_role(…)`",
+        "`directory.remove_member(org_id, user_id)`",
+        "in force within a second",
+    ),
+    Row("`get_roles_for_user(…)`", "`directory.list_memberships(user_id)`", ""),
+    Row("`get_users_that_have_role(…)`", "`directory.list_members(org_id)`", "by organisation"),
+    Row(
+        "`UserRoleClaim.validators.includes(role)`",
+        "`@claims_required(role=…)`",
+        "of the active organisation",
+    ),
+    Row(
+        "`PermissionClaim.validators.includes(permission)`",
+        "`@claims_required(permission=…)`",
+        "the same",
+    ),
+)
+
 SETUP: Final = (
     Row(
         "override of `create_new_session`",
-        "`@claims.provide`",
+        "a template; or `@claims.provide`",
         "asked at each refresh too; what the call gives wins over it",
         "an_override_of_create_new_session_is_a_provider",
+    ),
+    Row(
+        "override of `get_global_claim_validators`",
+        "`claims.add_validators(…)`",
+        "the same for all requests; a gate may choose among them",
     ),
     Row("other overrides of functions", NONE, "write a function around the call"),
     Row(
@@ -269,7 +373,11 @@ SETUP: Final = (
         "[`@claims.unauthenticated`](flask.md#answer-refusals-yourself)",
         "one callback; `error_code` says why",
     ),
-    Row("`on_invalid_claim`", "[`@claims.forbidden`](flask.md#answer-refusals-yourself)", ""),
+    Row(
+        "`on_invalid_claim`",
+        "[`@claims.forbidden`](flask.md#answer-refusals-yourself)",
+        "`error_code` is `claim-validation-failed`",
+    ),
     Row(
         "`on_token_theft_detected`",
         "the signal `refresh_token_reused`",

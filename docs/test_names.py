@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from supertokens_calls import CONTAINER, FUNCTIONS, SETUP, Row
+from supertokens_calls import CLAIMS, CONTAINER, FUNCTIONS, RECIPES, SETUP, Row
 
 HERE = Path(__file__).parent
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -47,7 +47,11 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert {page.stem for page in HERE.glob("*.md")} - {"index"} <= listed
 
 
-@pytest.mark.parametrize("row", [*FUNCTIONS, *CONTAINER, *SETUP], ids=lambda row: row.theirs[:40])
+@pytest.mark.parametrize(
+    "row",
+    [*FUNCTIONS, *CONTAINER, *CLAIMS, *RECIPES, *SETUP],
+    ids=lambda row: row.theirs[:40],
+)
 def test_the_test_that_a_row_names_exists(row: Row) -> None:
     flow = HERE.parent / "tests" / "adapters" / "flask" / "test_supertokens_flow.py"
     assert not row.test or f"def test_{row.test}(" in flow.read_text("utf-8")

@@ -1,7 +1,7 @@
 """A small site that signs people in with sessions of its own; no JavaScript, nothing to install.
 
 The store and its key are in `instance/` beside this file, so a restart signs nobody out. Passwords
-are not the subject: whoever clicks on a name is signed in.
+are not the subject: whoever clicks on a name is signed in. The pages are in `demo_rooms/`.
 """
 
 from __future__ import annotations
@@ -9,36 +9,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, abort, g, redirect, render_template, request, url_for
+from demo_rooms import account, metadata, organizations
+from demo_rooms.people import ROLES, claims, full_name, move_in
+from flask import Flask, render_template, request
+from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response
 
-from flask_session_claims import (
-    ClaimsRefused,
-    Session,
-    SessionClaims,
-    claims_required,
-    create_session,
-    current_session,
-    login_required,
-    merge_session_claims,
-    redirect_target,
-    revoke_session,
-)
+from flask_session_claims import SessionError, UnavailableError
 
 HERE = Path(__file__).parent
 PORT = int(os.environ.get("PORT", "5000"))
 SITE = f"http://127.0.0.1:{PORT}"
-TOKEN_LIFETIME = 20  # short, so that one sees refreshes
-USERS = {
-    "ada": {"fullName": "Ada Lovelace", "role": "admin", "plan": "team"},
-    "grace": {"fullName": "Grace Hopper", "role": "editor", "plan": "pro"},
-    "katherine": {"fullName": "Katherine Johnson", "role": "reader", "plan": "free"},
-}
 CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"  # noqa: E501
 
 app = Flask(
@@ -50,19 +35,17 @@ app = Flask(
 app.debug = True  # cookies for plain http, and a secret of its own in instance/; no debugger
 app.config.from_mapping(
     SESSION_CLAIMS_ISSUER="self",
-    SESSION_CLAIMS_SESSION_TOKEN_LIFETIME=TOKEN_LIFETIME,
+    SESSION_CLAIMS_SESSION_TOKEN_LIFETIME=20,  # short, so that one sees refreshes
     SESSION_CLAIMS_ORIGINS=[SITE, f"http://localhost:{PORT}"],
     SESSION_CLAIMS_SIGN_IN_URL="/",
+    SESSION_CLAIMS_ROLES=ROLES,
 )
-claims = SessionClaims(app)
+claims.init_app(app)
 app.register_blueprint(claims.blueprint(), url_prefix="/auth")
 app.register_blueprint(claims.well_known())
-
-
-@claims.provide
-def from_the_directory(user_id: str, session: Session | None) -> dict[str, str]:
-    """What every session says of its user; looked up at sign-in and at each refresh."""
-    return USERS[user_id.removeprefix("user_")]
+for room in (account, organizations, metadata):
+    app.register_blueprint(room.room)
+move_in()
 
 
 @app.after_request
@@ -74,132 +57,40 @@ def harden(response: Response) -> Response:
     return response
 
 
-# --- pages --------------------------------------------------------------------------------
-
-
-@app.get("/")
-def home() -> str:
-    return page()
-
-
-def page(error: str | None = None, name: str = "", value: str = "") -> str:
-    session = current_session()
-    if session is None:
-        return render_template("sign_in.html", users=USERS)
-    acts = claims.sessions.journal(session.session_id) or ()
-    return render_template(
-        "account.html",
-        session=session,
-        devices=claims.sessions.list_for_user(session.user_id),
-        acts=acts[-6:][::-1],
-        refreshed=next((int(act.detail) - 1 for act in acts[::-1] if act.act == "refresh"), 0),
-        now=time.time(),
-        lifetime=TOKEN_LIFETIME,
-        watching="watch" in request.args,
-        error=error,
-        name=name,
-        value=value,
-    )
-
-
-@app.get("/profile")
-@login_required
-def profile() -> dict[str, Any]:
-    return {"fullName": g.auth.session_claims["fullName"], "userId": g.auth.user_id}
-
-
-@app.get("/members")
-@claims_required(claims={"plan": {"pro", "team"}})
-def members() -> str:
-    return render_template("members.html")
-
-
 @claims.forbidden
 def forbidden(error: Any) -> tuple[str, int] | None:
-    if not request.accept_mimetypes.accept_html or error.error_code != "permission-denied":
+    """What a gate refuses."""
+    if not request.accept_mimetypes.accept_html:
         return None  # the usual answer
-    return render_template("forbidden.html"), 403
+    return render_template("forbidden.html", code=error.error_code, said=error.description), 403
 
 
-# --- acts ---------------------------------------------------------------------------------
+@app.errorhandler(Forbidden)
+def refused(error: Any) -> Any:
+    """What an act refuses: switching to an organisation of others, acting for an admin."""
+    return (forbidden(error) if hasattr(error, "error_code") else None) or error
 
 
-@app.post("/sign-in")
-def sign_in() -> Response:
-    name = request.form.get("user", "")
-    if name not in USERS:
-        abort(400, "user: ada, grace or katherine")
-    create_session(
-        f"user_{name}",
-        persistent="forget" not in request.form,
-        device=device_name(request.user_agent.string),
-        address=request.remote_addr,
-    )
-    return redirect(redirect_target(), 303)  # back to the page that asked for a sign-in
-
-
-@app.post("/claims")
-@login_required
-def change_claim() -> Response | tuple[str, int]:
-    name, value = request.form["name"].strip(), request.form["value"].strip()
-    try:
-        merge_session_claims({name: json_or_text(value) if value else None})
-    except ClaimsRefused as refused:
-        return page(refused.message, name, value), refused.status
-    return redirect(url_for("home", _anchor="claims"), 303)
-
-
-@app.post("/devices/<session_id>/sign-out")
-@login_required
-def sign_out_device(session_id: str) -> Response:
-    if session_id == g.auth.session_id:
-        revoke_session()  # takes the cookies away as well
-        return redirect(url_for("home"), 303)
-    session = claims.sessions.get(session_id)
-    if session is None or session.user_id != g.auth.user_id:
-        abort(404)
-    claims.sessions.revoke(session_id)
-    return redirect(url_for("home", _anchor="devices"), 303)
-
-
-@app.post("/devices/others/sign-out")
-@login_required
-def sign_out_others() -> Response:
-    claims.sessions.revoke_all(g.auth.user_id, keep=g.auth.session_id)
-    return redirect(url_for("home", _anchor="devices"), 303)
+@app.errorhandler(SessionError)
+@app.errorhandler(UnavailableError)
+def trouble(error: SessionError | UnavailableError) -> tuple[str, int]:
+    """What came in between: the session was ended just now, the store cannot be had."""
+    return render_template("trouble.html", error=error), error.status
 
 
 @app.cli.command("plan")
 @click.argument("user_id")
 @click.argument("plan")
 def change_plan(user_id: str, plan: str) -> None:
-    """Change the plan in all sessions of a user, as a webhook of a shop would."""
-    changed = claims.sessions.merge_claims_for_user(user_id, {"plan": plan})
-    click.echo(f"Sessions of {user_id} that have the plan {plan!r} now: {changed}")
+    """Change the plan in a user's metadata, as a webhook of a shop would."""
+    try:
+        claims.directory.update_user_metadata(user_id, public={"plan": plan})
+    except SessionError as error:
+        raise click.ClickException(error.message) from None
+    click.echo(f"{user_id} has the plan {plan!r} now, and every session of theirs says so.")
 
 
 # --- words --------------------------------------------------------------------------------
-
-
-def json_or_text(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
-
-
-def device_name(agent: str) -> str:
-    """Something a person knows the browser by."""
-    programs = {"Edg/": "Edge", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
-    systems = {
-        "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows",
-        "Mac OS": "macOS", "Linux": "Linux",
-    }  # fmt: skip
-    program = next((name for mark, name in programs.items() if mark in agent), None)
-    system = next((name for mark, name in systems.items() if mark in agent), None)
-    if program is None:
-        return agent.split("/")[0][:40] or "Unknown"
-    return f"{program} on {system}" if system else program
 
 
 @app.template_filter()
@@ -209,6 +100,14 @@ def ago(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {unit} ago"
     return f"{max(0, seconds):.0f} s ago"
+
+
+@app.template_filter("json")
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+app.add_template_filter(full_name)
 
 
 def as_seen_here(path: str) -> Path:
@@ -227,13 +126,15 @@ Set PORT in the environment for another port than {PORT}.
   sign in             curl -c jar -H 'Origin: {SITE}' -d user=ada {SITE}/sign-in
   signed in           curl -b jar -c jar {SITE}/profile
 
-From a second terminal, while the browser is signed in as Ada; then reload the page:
+From a second terminal, while the browser is signed in as Ada; then reload the page, a second later:
 
-  change a claim      {flask} plan user_ada enterprise
+  change her plan     {flask} plan user_ada enterprise
   her sessions        {flask} session-claims sessions list user_ada
   what one did        {flask} session-claims explain SID
   sign one out        {flask} session-claims sessions revoke SID
   a token             {flask} session-claims mint SID
+  the template        {flask} session-claims template show
+  what it gives       {flask} session-claims template render user_ada --org org_engines
   the signing keys    {flask} session-claims keys list
 """
 

@@ -80,8 +80,10 @@ def test_imports_point_down(sources: Path) -> None:
         ("flask_session_claims/testing", "import quart_session_claims", "adapters over"),
         ("flask_session_claims/sessions", "import flask_session_claims.stores", "adapters over"),
         ("flask_session_claims/core", "import flask_session_claims.sessions", "adapters over"),
-        ("flask_session_claims/core", "import asyncio", "core and sessions"),
-        ("flask_session_claims/sessions", "import sqlite3", "core and sessions"),
+        ("flask_session_claims/core", "import asyncio", "core, sessions"),
+        ("flask_session_claims/sessions", "import sqlite3", "core, sessions"),
+        ("flask_session_claims/directory", "import requests", "core, sessions"),
+        ("flask_session_claims/directory", "import flask_session_claims.stores", "adapters over"),
         ("flask_session_claims/stores", "import jwt", "only core.jose"),
         ("flask_session_claims/core", "import jwt", "only core.jose"),
         ("django_session_claims", "import werkzeug", "the Django adapter"),
@@ -239,7 +241,7 @@ def test_every_ask_is_asked_and_every_flow_is_driven() -> None:
 
 def test_the_sources_that_are_read_have_asks_and_flows() -> None:
     words = Vocabulary({file: ast.parse(text) for file, text in all_sources().items()})
-    assert {"BeginFetch", "AwaitFetch"} <= words.asks
+    assert {"BeginFetch", "AwaitFlight"} <= words.asks
     assert {"verify", "find", "attend"} <= words.flows
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
@@ -19,14 +19,16 @@ from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.freshness import Freshness
 from flask_session_claims.core.locks import ForkSafeLock
+from flask_session_claims.core.validating import checked
+from flask_session_claims.core.validators import Claim, Validator
+from flask_session_claims.io.appsettings import AppSettings, announce, settings_from
+from flask_session_claims.io.hooks import Hooks
+from flask_session_claims.io.metrics import Metrics
 from flask_session_claims.io.reading import (
-    AppSettings,
     AsyncReading,
     Reading,
     Refreshed,
-    announce,
     seen_claims,
-    settings_from,
 )
 
 from .signals import aemit, claims_refreshed, emit, token_rejected
@@ -34,9 +36,10 @@ from .transport import TRANSPORT
 
 if TYPE_CHECKING:
     from flask_session_claims.io.issuing import Issuing
-    from flask_session_claims.sessions.issuer import Provide
 
-P = TypeVar("P", bound="Provide")
+#: A hook of two arguments, and of one.
+H = TypeVar("H", bound=Callable[[Any, Any], Any])
+L = TypeVar("L", bound=Callable[[Any], Any])
 
 SETTING: Final = "SESSION_CLAIMS"
 #: Django's own settings that an issuer depends on.
@@ -101,9 +104,12 @@ class _Built:
     def __init__(self) -> None:
         self._lock = ForkSafeLock()
         self.means: dict[str, Any] = {}
-        #: The project's hook, and another instead of it.
-        self.provide: Provide | None = None
-        self.provide_instead: Provide | None = None
+        self.metrics = Metrics()
+        #: The project's functions; another `provide`; and the two together, as an issuer has them.
+        self.hooks = Hooks()
+        self.provide_instead: Callable[..., Any] | None = None
+        self.in_force = Hooks()
+        self.validators: tuple[Validator, ...] = ()
         self._clear()
 
     def _clear(self) -> None:
@@ -113,6 +119,23 @@ class _Built:
         self.areading: AsyncReading | None = None
         # One for both, or a change would be told by each.
         self.seen = seen_claims()
+
+    def give(self, name: str, function: Any) -> None:
+        self.hooks.give(name, function)
+        self.combine()
+
+    def combine(self) -> None:
+        """Put the project's functions in force, but for the one that another stands instead of."""
+        for name, function in vars(self.hooks).items():
+            setattr(self.in_force, name, function)
+        if self.provide_instead is not None:
+            self.in_force.provide = self.provide_instead
+
+    def hold(self, validators: tuple[Validator, ...]) -> None:
+        self.validators = validators
+        for side in (self.reading, self.areading):
+            if side is not None:
+                side.validators = validators
 
     def forget(self) -> None:
         with self._lock:
@@ -132,8 +155,10 @@ class _Built:
                     rejected=_rejected,
                     refreshed=Refreshed(_is_heard, _refreshed, self.seen),
                     issuing=issuing,
+                    metrics=self.metrics,
                     **self.means,
                 )
+                self.reading.validators = self.validators
             return self.reading
 
     def abuild(self) -> AsyncReading:
@@ -147,8 +172,10 @@ class _Built:
                     rejected=_arejected,
                     refreshed=Refreshed(_is_heard, _arefreshed, self.seen),
                     issuing=issuing,
+                    metrics=self.metrics,
                     **self.means,
                 )
+                self.areading.validators = self.validators
             return self.areading
 
     def _read(self) -> tuple[AppSettings, Issuing | None]:
@@ -167,14 +194,20 @@ class _Built:
         from .issuing import issuing_for  # a project that only reads tokens loads none of it
 
         try:
-            issuing = issuing_for(found, clock=self.means.get("clock", time.time))
+            return issuing_for(
+                found,
+                clock=self.means.get("clock", time.time),
+                metrics=self.metrics,
+                hooks=self.in_force,
+            )
         except ConfigurationError as error:
             raise _about_ours(error) from None
-        issuing.provide = self.provide_instead or self.provide
-        return issuing
 
 
 _built: Final = _Built()
+
+#: What operators are told; `metrics.add(listener)`, in an `AppConfig.ready` for instance.
+metrics: Final = _built.metrics
 
 
 def reading() -> Reading:
@@ -191,12 +224,17 @@ def async_reading() -> AsyncReading:
     return _built.areading or _built.abuild()
 
 
+def hooks() -> Hooks:
+    """The project's functions, as they are in force."""
+    return _built.in_force
+
+
 def use(
     *,
     clock: Callable[[], float] = time.time,
     fetch: Fetch | None = None,
     freshness: Freshness | None = None,
-    provide: Provide | None = None,
+    provide: Callable[..., Any] | None = None,
 ) -> None:
     """Give what a settings file cannot hold; `use()` takes it back.
 
@@ -207,28 +245,84 @@ def use(
         provide: a hook that stands, in a test perhaps, instead of the `provide` of the project.
     """
     _built.means = {"clock": clock, "fetch": fetch, "freshness": freshness}
-    _built.provide_instead = provide
+    _built.provide_instead, _built.in_force = provide, Hooks()
+    _built.combine()
     _built.forget()
 
 
-def provide(function: P) -> P:
+# --- the project's functions: each once, in `AppConfig.ready()` or a module imported there --
+
+
+def provide(function: H) -> H:
     """Give claims of the project's own to each new session, and anew whenever it is refreshed.
 
     The function, sync or async, is given the user's id and the `Session` (None while it is being
-    made), and gives claims, or None to leave those it gave before. To be said once, in
-    `AppConfig.ready()` or in a module that is imported there.
+    made), and gives claims, or None to leave those it gave before.
 
     Raises:
         ConfigurationError: it is no function, or there is another already.
     """
-    if not callable(function):
-        raise ConfigurationError(f"provide: got {function!r}; give a function.")
-    if _built.provide not in (None, function):
-        raise ConfigurationError("provide: there is one already; keep one.")
-    _built.provide = function
-    if _built.issuing is not None:
-        _built.issuing.provide = _built.provide_instead or function
+    _built.give("provide", function)
     return function
+
+
+def may_impersonate(function: H) -> H:
+    """Say who may act for whom; without this nobody may.
+
+    The function, sync or async, is given the `Auth` of who asks and a user's id; only True
+    allows it. Errors as with `provide`.
+    """
+    _built.give("may_impersonate", function)
+    return function
+
+
+def metadata_for(function: L) -> L:
+    """Say what the project's own tables know of a user, for the public metadata.
+
+    The function, sync or async, is given the user's id, and gives a mapping, or None if it knows
+    nobody of that id. It is called at each sign-in, by `sync_user`, and by `current_user` where
+    the claims did not hold what it needs. Errors as with `provide`.
+    """
+    _built.give("metadata_for", function)
+    return function
+
+
+@overload
+def user_loader(function: L) -> L: ...
+@overload
+def user_loader(*, from_claims: Callable[[Any], Any]) -> Callable[[L], L]: ...
+def user_loader(function: Any = None, *, from_claims: Any = None) -> Any:
+    """Say how `current_user` is loaded: given the user's id, the project's user object, or None.
+
+    Args:
+        from_claims: given the claims, the same without a look-up, or None where they do not
+            hold what it needs. Errors as with `provide`.
+    """
+    if from_claims is not None:
+        _built.give("user_from_claims", from_claims)
+    if function is None:
+        return user_loader
+    _built.give("user_loader", function)
+    return function
+
+
+def add_claims(*claims: Claim) -> None:
+    """Have claims fetched at sign-in, and at a refresh once they are too old.
+
+    Raises:
+        ConfigurationError: one is no claim, or has the name of another.
+    """
+    _built.hooks.fetch(claims)
+    _built.combine()
+
+
+def add_validators(*validators: Validator) -> None:
+    """Have validators hold at every gate that wants somebody signed in.
+
+    Raises:
+        ConfigurationError: one is no validator.
+    """
+    _built.hold(_built.validators + checked(validators))
 
 
 @receiver(setting_changed)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from flask_session_claims.core.errors import UnavailableError
 from flask_session_claims.core.flow import Flow
-from flask_session_claims.core.gate import Decision
+from flask_session_claims.core.gate import unavailable
 from flask_session_claims.core.policy import mark_own
 from flask_session_claims.io.issuing import Issuing
 from flask_session_claims.sessions.endpoints import Answer
@@ -100,5 +100,5 @@ def _publish(
 
 
 def _unavailable(error: UnavailableError, visit: Visit) -> HttpResponse:
-    decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+    decision = unavailable(error)
     return response_of(refused(decision, visit.facts))

@@ -14,6 +14,7 @@ from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirement, must_ask
 from flask_session_claims.core.policy import mark_gate, mark_public
+from flask_session_claims.core.validating import Validators
 
 from .plans import is_async
 from .visit import acheck, check
@@ -68,16 +69,31 @@ class _LoginRequired(Gate):
     """Somebody must be signed in: `@login_required`, `@login_required(allow_actor=False)`.
 
     `allow_actor=False` refuses those who act for the user. `live=True` reads the session store.
+    `validators=[verified.is_true()]` holds beside the app's own; a function is given those, and
+    gives what is to hold instead.
     """
 
     @overload
     def __call__(self, view: V) -> V: ...
     @overload
-    def __call__(self, *, live: bool = False, allow_actor: bool = True) -> Gate: ...
-    def __call__(self, view: Any = None, *, live: bool = False, allow_actor: bool = True) -> Any:
+    def __call__(
+        self,
+        *,
+        live: bool = False,
+        allow_actor: bool = True,
+        validators: Validators | None = None,
+    ) -> Gate: ...
+    def __call__(
+        self,
+        view: Any = None,
+        *,
+        live: bool = False,
+        allow_actor: bool = True,
+        validators: Validators | None = None,
+    ) -> Any:
         if view is not None:
             return guard(view, self.requirement)
-        return Gate(make_requirement(live=live, allow_actor=allow_actor))
+        return Gate(make_requirement(live=live, allow_actor=allow_actor, validators=validators))
 
 
 login_required = _LoginRequired(SIGNED_IN)
@@ -93,6 +109,7 @@ def claims_required(
     plan: str | None = None,
     reverification: object = None,
     claims: Mapping[str, Any] | None = None,
+    validators: Validators | None = None,
     predicate: Callable[[Auth], bool] | None = None,
     live: bool = False,
     allow_actor: bool = True,
@@ -102,6 +119,8 @@ def claims_required(
     Args:
         role, permission, feature, plan, reverification: as `Auth.has` takes them.
         claims: claim -> value, or a set of allowed values.
+        validators: what fetched claims must be, beside what the app asks everywhere; or a
+            function of the app's that gives what is to hold instead.
         predicate: a function of the `Auth`; only True lets pass.
         live: read the session store, not only the token.
         allow_actor: False refuses those who act for the user.
@@ -118,6 +137,7 @@ def claims_required(
         plan=plan,
         reverification=reverification,
         claims=claims,
+        validators=validators,
         predicate=predicate,
     )
     return Gate(must_ask(requirement, view))

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from flask_session_claims.core.errors import ConfigurationError
+from flask_session_claims.io.appsettings import AppSettings
+from flask_session_claims.io.hooks import Hooks
 from flask_session_claims.io.issuing import Issuing, Surroundings
-from flask_session_claims.io.reading import AppSettings, AsyncReading, Reading
+from flask_session_claims.io.metrics import Metrics
+from flask_session_claims.io.reading import AsyncReading, Reading
 
-from .plans import is_async
+from .calling import acall, call
 from .signals import SESSION_SIGNALS, aemit, emit
 
 #: The name of the refresh address, as `reverse` takes it.
 REFRESH_NAME = "session_claims:refresh"
 
 
-def issuing_for(found: AppSettings, *, clock: Callable[[], float]) -> Issuing:
+def issuing_for(
+    found: AppSettings, *, clock: Callable[[], float], metrics: Metrics, hooks: Hooks
+) -> Issuing:
     """The issuer of this project, its keys tried.
 
     Raises:
@@ -34,11 +37,13 @@ def issuing_for(found: AppSettings, *, clock: Callable[[], float]) -> Issuing:
         fallbacks=django_settings.SECRET_KEY_FALLBACKS,
         folder=Path(getattr(django_settings, "BASE_DIR", None) or Path.cwd()),
         is_development=django_settings.DEBUG,
-        call=_call,
-        acall=_acall,
+        call=call,
+        acall=acall,
         tell=_tell,
         atell=_atell,
         refresh_path=refresh_path,
+        metrics=metrics,
+        hooks=hooks,
     )
     issuing = Issuing(found.issuing, found.verifier, around, clock=clock)
     issuing.check()
@@ -50,25 +55,6 @@ def _secret_key() -> str | bytes | None:
         return cast("str | bytes", django_settings.SECRET_KEY)
     except ImproperlyConfigured:  # it is empty
         return None
-
-
-def _call(hook: Callable[..., Any], *arguments: Any) -> Any:
-    """What a hook gives, or a coroutine, which the issuer waits for."""
-    if _is_async(hook):
-        try:
-            _ = get_running_loop()
-        except RuntimeError:
-            return async_to_sync(hook)(*arguments)  # on the server's own loop, if it has one
-    return hook(*arguments)
-
-
-async def _acall(hook: Callable[..., Any], *arguments: Any) -> Any:
-    # A sync one may wait, for the database for instance.
-    return await (hook if _is_async(hook) else sync_to_async(hook))(*arguments)
-
-
-def _is_async(hook: Callable[..., Any]) -> bool:
-    return is_async(hook) or is_async(hook.__call__)  # type: ignore[operator]
 
 
 def _tell(event: str, data: Mapping[str, Any]) -> None:

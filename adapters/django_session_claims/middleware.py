@@ -14,10 +14,9 @@ from django.http import HttpResponse, HttpResponseBase
 from flask_session_claims.core.request import Exchange, response_headers
 
 from . import conf
-from .closing import aclose, close
 from .plans import NOTHING_TO_DO, Plans, ViewPlan, is_async, leads_to_ours
 from .refusals import Refused, answer, own_handler, response_of
-from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, keep_uncached, refusal_for
+from .visit import AsyncDjangoAuth, DjangoAuth, Visit, begin, keep_uncached, prepare, refusal_for
 
 
 class SessionClaimsMiddleware:
@@ -53,15 +52,16 @@ class SessionClaimsMiddleware:
         try:
             response = self.get_response(request)
         except BaseException:
-            close(visit, 500)  # no response of ours, nobody signed in
+            if reading.issuing is not None:
+                reading.issuing.close(visit, 500)  # no response of ours, nobody signed in
             raise
         visit.page = None
         visit.sent = True
-        effects = visit.effects
-        if effects is not None:
+        if visit.effects is not None:
             keep_uncached(request)
-            close(visit, response.status_code)
-        if visit.was_read or effects:
+        if visit.was_read or visit.effects:
+            if reading.issuing is not None:
+                reading.issuing.close(visit, response.status_code, response.headers.get)
             _apply(visit, response)
         return response
 
@@ -82,15 +82,17 @@ class SessionClaimsMiddleware:
         try:
             response = await self.get_response(request)
         except BaseException:
-            await aclose(visit, 500)  # no response of ours, nobody signed in
+            if reading.issuing is not None:
+                await reading.issuing.aclose(visit, 500)  # the same
             raise
         visit.page = None
         visit.sent = True
-        effects = visit.effects
-        if effects is not None:
+        if visit.effects is not None:
             keep_uncached(request)
-            await aclose(visit, response.status_code)
-        if visit.was_read or effects:
+        if visit.was_read or visit.effects:
+            if reading.issuing is not None:
+                header = response.headers.get
+                await reading.issuing.aclose(visit, response.status_code, header)
             _apply(visit, response)
         return response
 
@@ -118,6 +120,8 @@ class SessionClaimsMiddleware:
             await conf.async_reading().settle(visit)
         if not plan.is_async and type(request.auth) is AsyncDjangoAuth:
             request.auth = DjangoAuth(visit)
+        for requirement in plan.due:
+            await prepare(visit, requirement)
         error = _refusal(request, visit, plan)
         if error is None:
             return None

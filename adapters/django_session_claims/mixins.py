@@ -42,4 +42,4 @@ class ClaimsRequiredMixin(LoginRequiredMixin):
     ```
     """
 
-    gate = None
+    gate: ClassVar[Gate | None] = None

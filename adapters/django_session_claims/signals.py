@@ -38,6 +38,18 @@ claims_oversize: Final = Signal()
 #: Another key signs now. `kid`.
 keys_rotated: Final = Signal()
 
+#: Another organisation is active in a session. `auth`; `previous`: the id of the one before.
+organization_switched: Final = Signal()
+
+#: A user's metadata were changed. `user_id`; `kinds`: of "public", "private", "unsafe".
+user_metadata_changed: Final = Signal()
+
+#: Somebody acts for a user. `actor`: their own `Session`; `session`: the user's; `reason`.
+impersonation_started: Final = Signal()
+
+#: They no longer do, by their own act. `session_id`, `user_id`; `actor`: the `act` claim.
+impersonation_stopped: Final = Signal()
+
 #: What an issuer tells of, by name.
 SESSION_SIGNALS: Final[dict[str, Signal]] = {
     "claims_refreshed": claims_refreshed,
@@ -47,6 +59,10 @@ SESSION_SIGNALS: Final[dict[str, Signal]] = {
     "refresh_token_reused": refresh_token_reused,
     "claims_oversize": claims_oversize,
     "keys_rotated": keys_rotated,
+    "organization_switched": organization_switched,
+    "user_metadata_changed": user_metadata_changed,
+    "impersonation_started": impersonation_started,
+    "impersonation_stopped": impersonation_stopped,
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from flask_session_claims.core.auth import NOBODY, Auth
 from flask_session_claims.core.errors import ConfigurationError, UnavailableError
-from flask_session_claims.core.gate import ALLOW, Decision, Requirement, judge
+from flask_session_claims.core.gate import ALLOW, Requirement, due, judge, unavailable
 from flask_session_claims.core.request import AsyncRequestAuth, Exchange, RequestAuth
 from flask_session_claims.io.reading import AsyncReading, Reading
 
@@ -78,7 +78,7 @@ def _read(exchange: Exchange) -> Auth:
     exchange.was_read = True
     outcome = exchange.outcome()
     if isinstance(outcome, UnavailableError):
-        decision = Decision("unavailable", outcome.code, retry_after=outcome.retry_after)
+        decision = unavailable(outcome)
         raise refused(decision, exchange.facts) from outcome
     return outcome
 
@@ -118,6 +118,12 @@ class DjangoAuth(RequestAuth):
     def value(self) -> Auth:
         return _read(self._exchange)
 
+    def get_token(self, template: str | None = None) -> str | None:
+        try:
+            return super().get_token(template)
+        except UnavailableError as error:
+            raise refused(unavailable(error), self._exchange.facts) from error
+
 
 class AsyncDjangoAuth(AsyncRequestAuth):
     """Async form of `DjangoAuth`."""
@@ -128,6 +134,12 @@ class AsyncDjangoAuth(AsyncRequestAuth):
     @property
     def value(self) -> Auth:
         return _read(self._exchange)
+
+    async def get_token(self, template: str | None = None) -> str | None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            return await super().get_token(template)
+        except UnavailableError as error:
+            raise refused(unavailable(error), self._exchange.facts) from error
 
 
 @overload
@@ -157,11 +169,21 @@ def refusal_for(request: Any, visit: Visit, requirement: Requirement) -> Refused
     return None if decision is ALLOW else refused(decision, visit.facts)
 
 
+async def prepare(visit: Visit, requirement: Requirement) -> None:
+    """Await what a gate has to know; who it is must be settled."""
+    if requirement.live and not visit.confirmed:
+        await conf.async_reading().aconfirm(visit)
+    missing = due(visit, requirement)
+    if missing:
+        await conf.async_reading().arefetch(visit, missing)
+
+
 async def acheck(request: Any, requirement: Requirement) -> None:
     """Async form of `check`."""
     visit = visit_of(request)
     if visit.settled is None:  # a gate hidden from the middleware
         await conf.async_reading().settle(visit)
+    await prepare(visit, requirement)
     refusal = refusal_for(request, visit, requirement)
     if refusal is not None:
         raise refusal
@@ -175,6 +197,9 @@ def check(request: Any, requirement: Requirement) -> None:
     """
     visit = visit_of(request)
     _wait_here(visit)  # a gate hidden from the middleware, in a sync view
+    waits = requirement.live or due(visit, requirement)
+    if waits and isinstance(visit.side, AsyncReading):
+        visit.side = conf.reading()
     refusal = refusal_for(request, visit, requirement)
     if refusal is not None:
         raise refusal

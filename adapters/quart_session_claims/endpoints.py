@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 
 from flask_session_claims.core.errors import UnavailableError
 from flask_session_claims.core.flow import Flow
-from flask_session_claims.core.gate import Decision
+from flask_session_claims.core.gate import unavailable
 from flask_session_claims.core.policy import mark_own
 from flask_session_claims.core.request import Exchange
 from flask_session_claims.io.issuing import Issuing
@@ -22,7 +22,7 @@ from flask_session_claims.sessions.endpoints import (
 )
 from flask_session_claims.sessions.published import Document
 
-from .extension import exchange_at_hand, settle, state
+from .current import exchange_at_hand, settle, state
 from .issuing import issuing_of
 from .refusals import refuse
 
@@ -104,5 +104,5 @@ async def _publish(exchange: Exchange, issuing: Issuing, flow: Flow[Document]) -
 
 
 def _unavailable(error: UnavailableError, exchange: Exchange) -> Response:
-    decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+    decision = unavailable(error)
     return refuse(decision, exchange.facts)

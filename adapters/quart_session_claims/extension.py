@@ -1,66 +1,36 @@
-"""`SessionClaims`: what runs around each request and websocket, and the app's sessions.
-
-Where the current one's `Auth` is, and why it is not looked for on `g`, is told in `place.py`.
-"""
+"""`SessionClaims`: one app's settings read, its requests hooked into; its functions, sessions."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from quart import Blueprint, Quart, current_app
+from quart import Blueprint, Quart
 
 from flask_session_claims.core.asks import Fetch
 from flask_session_claims.core.auth import Auth
-from flask_session_claims.core.errors import ConfigurationError, UnavailableError
+from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.freshness import Freshness
-from flask_session_claims.core.gate import ALLOW, Requirement, judge
-from flask_session_claims.core.policy import Plan, marks_of, plan_for
-from flask_session_claims.core.request import Exchange
-from flask_session_claims.io.headers import apply_headers
-from flask_session_claims.io.logs import logger
-from flask_session_claims.io.reading import (
-    AppSettings,
-    AsyncReading,
-    Refreshed,
-    announce,
-    settings_from,
-)
+from flask_session_claims.core.request import AsyncRequestAuth
+from flask_session_claims.io.appsettings import AppSettings, announce, settings_from
+from flask_session_claims.io.hooks import TakesFunctions
+from flask_session_claims.io.metrics import Metrics
+from flask_session_claims.io.reading import Refreshed
 from flask_session_claims.io.signals import aemit, claims_refreshed, token_rejected
 from flask_session_claims.io.transports import Asgi
 
-from .place import (
-    REQUEST,
-    WEBSOCKET,
-    Kind,
-    at_hand,
-    current_kind,
-    enter,
-    leave,
-    of_context,
-    outside,
-)
-from .refusals import refuse
+from .current import EXTENSION, QuartSide, install, state
 
 if TYPE_CHECKING:
-    from quart.typing import ResponseReturnValue, ResponseTypes
-
+    from flask_session_claims.directory.entries import User
+    from flask_session_claims.io.directory import AsyncLocalDirectory, LocalDirectory
     from flask_session_claims.io.issuing import Issuing
     from flask_session_claims.io.sessions import AsyncSessions, Sessions
-
-T = TypeVar("T")
-C = TypeVar("C", bound=Callable[..., Any])
-
-EXTENSION: Final = "session_claims"
-_UNSET: Final[Any] = object()
-_NO_PLAN: Final = (None, None)
-#: Of the issuer's own addresses: they look for themselves, and what they answer to refreshes or
-#: publishes must not be refreshed ahead of them.
-_LOOKS_ITSELF: Final = Plan(False, (), ())
+    from flask_session_claims.io.templates import AsyncTemplates, Templates
 
 
-class SessionClaims:
+class SessionClaims(TakesFunctions[QuartSide]):
     """Verifies the session token of each request and handshake, and sets `g.auth`.
 
     Args:
@@ -87,8 +57,9 @@ class SessionClaims:
         self._fetch = fetch
         self._freshness = freshness
         self._overrides = overrides
-        self._provide: Any = None
-        self._sides: list[AsyncReading] = []
+        super().__init__()
+        #: What operators are told: `metrics.add(listener)`.
+        self.metrics: Metrics = Metrics()
         if app is not None:
             self.init_app(app)
 
@@ -111,7 +82,7 @@ class SessionClaims:
         async def refreshed(auth: Auth, changed: frozenset[str]) -> None:
             await aemit(claims_refreshed, app, wrapper=app.ensure_async, auth=auth, changed=changed)
 
-        reading = AsyncReading(
+        side = QuartSide(
             found.gates,
             found.verifier,
             Asgi(),
@@ -121,18 +92,18 @@ class SessionClaims:
             rejected=rejected,
             refreshed=Refreshed(lambda: claims_refreshed.has_receivers_for(app), refreshed),
             issuing=issuing,
+            metrics=self.metrics,
         )
-        self._sides.append(reading)
-        app.extensions[EXTENSION] = reading
-        _install(app, reading)
+        side.validators, side.hooks = self._validators, self._hooks
+        self._sides.append(side)
+        app.extensions[EXTENSION] = side
+        install(app, side)
         announce(found.verifier, issuing)
 
     def _issuing(self, app: Quart, found: AppSettings) -> Issuing:
         from .issuing import issuing_for  # an app that only reads tokens loads none of it
 
-        issuing = issuing_for(app, found, clock=self._clock)
-        issuing.provide = self._provide
-        return issuing
+        return issuing_for(app, found, clock=self._clock, metrics=self.metrics, hooks=self._hooks)
 
     @property
     def asessions(self) -> AsyncSessions:
@@ -151,29 +122,60 @@ class SessionClaims:
         """
         return self._own_issuing().sessions
 
+    @property
+    def adirectory(self) -> AsyncLocalDirectory:
+        """Users, organisations and memberships, with their metadata; as `asessions`."""
+        return self._own_issuing().adirectory
+
+    @property
+    def directory(self) -> LocalDirectory:
+        """Sync form of `adirectory`; as `sessions`."""
+        return self._own_issuing().directory
+
+    @property
+    def atemplates(self) -> AsyncTemplates:
+        """The templates of the session token and of others; as `asessions`."""
+        return self._own_issuing().atemplates
+
+    @property
+    def templates(self) -> Templates:
+        """Sync form of `atemplates`; as `sessions`."""
+        return self._own_issuing().templates
+
     def _own_issuing(self) -> Issuing:
         from .issuing import issuing_of
 
-        return issuing_of(self._sides[0] if len(self._sides) == 1 else state())
+        return issuing_of(self._own_side())
 
-    def provide(self, function: C) -> C:
-        """Give claims of the app's own to each new session, and anew whenever it is refreshed.
+    def _own_side(self) -> QuartSide:
+        return self._sides[0] if len(self._sides) == 1 else state()
 
-        The function, sync or async, is given the user's id and the `Session` (None while it is
-        being made), and gives claims, or None to leave those it gave before.
+    async def is_current(self, auth: Auth | AsyncRequestAuth) -> bool:
+        """Whether an `Auth` still holds, in a loop, a stream or a websocket that goes on for long.
+
+        True while the session lives and its claims are these, also after the token itself has
+        ended. Of another issuer's session only the time of its token is known.
 
         Raises:
-            ConfigurationError: it is no function, or there is one already.
+            UnavailableError: it cannot be told now.
         """
-        if not callable(function):
-            raise ConfigurationError(f"provide: got {function!r}; give a function.")
-        if self._provide is not None:
-            raise ConfigurationError("provide: there is one already; keep one.")
-        self._provide = function
-        for side in self._sides:
-            if side.issuing is not None:
-                side.issuing.provide = self._provide
-        return function
+        plain = auth if isinstance(auth, Auth) else auth.value
+        return await self._own_side().is_current(plain)
+
+    async def sync_user(self, user_id: str) -> User | None:
+        """Bring a user's public metadata in step with what `metadata_for` says; None: nobody.
+
+        The next response to the user says it.
+
+        Raises:
+            ConfigurationError: there is no `metadata_for`, or the sessions are another issuer's.
+            DirectoryError: what it gave cannot be kept.
+            UnavailableError: the store cannot be had.
+        """
+        issuing = self._own_issuing()
+        return await issuing.arun(issuing.users.sync(user_id))  # type: ignore[no-any-return]
+
+    # --- endpoints ------------------------------------------------------------------------
 
     def blueprint(self) -> Blueprint:
         """The issuer's endpoints, to be registered under a prefix of your choice.
@@ -193,173 +195,3 @@ class SessionClaims:
         from .endpoints import well_known_blueprint
 
         return well_known_blueprint()
-
-
-def _install(app: Quart, reading: AsyncReading) -> None:
-    # First in and last out, so that every other hook sees our auth.
-    def first(functions: dict[Any, list[Any]], hook: Any) -> None:
-        functions.setdefault(None, []).insert(0, hook)
-
-    first(app.before_request_funcs, _beginning(REQUEST, app, reading))
-    first(app.before_websocket_funcs, _beginning(WEBSOCKET, app, reading))
-    first(app.after_request_funcs, _finishing(REQUEST, reading))
-    first(app.after_websocket_funcs, _finishing(WEBSOCKET, reading))
-    first(app.teardown_request_funcs, _ending(REQUEST, reading))
-    first(app.teardown_websocket_funcs, _ending(WEBSOCKET, reading))
-
-
-def _beginning(
-    kind: Kind, app: Quart, reading: AsyncReading
-) -> Callable[[], Awaitable[ResponseReturnValue | None]]:
-    plans: dict[str, tuple[Any, Plan]] = {}  # by endpoint, as long as it has this view
-
-    async def begin() -> ResponseReturnValue | None:
-        context = kind.find_context()
-        connection = kind.connection_of(context)
-        rule = connection.url_rule
-        endpoint = "" if rule is None else rule.endpoint
-        view = app.view_functions.get(endpoint)
-        planned, plan = plans.get(endpoint, _NO_PLAN)
-        if plan is None or planned is not view:
-            own = marks_of(view).own
-            plan = _LOOKS_ITSELF if own else plan_for(view, reading.gates)
-            plans[endpoint] = (view, plan)
-        exchange = _exchange(kind, connection, reading)
-        if plan.looked_at:
-            known = reading.recall(exchange)
-            if known is None:
-                await reading.settle(exchange)
-            else:
-                exchange.settled = known
-        else:
-            exchange.looks_away = True  # a gate that marks do not show settles it
-        enter(kind, context, exchange)
-        if view is None:
-            return None
-        due = plan.due
-        if plan.due_for_fdi and Asgi.is_fdi(exchange.request):
-            due = plan.due_for_fdi
-        for requirement in due:
-            refusal = _judge(exchange, requirement)
-            if refusal is not None:
-                return refusal
-        return None
-
-    return begin
-
-
-def _finishing(
-    kind: Kind, reading: AsyncReading
-) -> Callable[[ResponseTypes | None], Awaitable[ResponseTypes | None]]:
-    async def finish(response: ResponseTypes | None) -> ResponseTypes | None:
-        place = of_context(kind)
-        # No response: the websocket was accepted.
-        if place is not None and response is not None:
-            exchange = place.exchange
-            exchange.sent = True
-            await _close(exchange, reading, response.status_code)
-            if exchange.was_read or exchange.effects:
-                apply_headers(exchange, response.headers)
-        return response
-
-    return finish
-
-
-def _ending(kind: Kind, reading: AsyncReading) -> Callable[[BaseException | None], Awaitable[None]]:
-    async def end(error: BaseException | None) -> None:
-        place = of_context(kind)
-        # Raised, cancelled, or answered past our hook: no response of ours, nobody signed in.
-        if place is not None and (error is not None or not place.exchange.sent):
-            await _close(place.exchange, reading, 500)
-        leave(kind)
-
-    return end
-
-
-async def _close(exchange: Exchange, reading: AsyncReading, status: int) -> None:
-    """Do what was left to do until the status is known; again, if that was not the last word."""
-    effects, issuing = exchange.effects, reading.issuing
-    if effects is None or effects.closing is None or issuing is None:
-        return
-    try:
-        await issuing.arun(effects.closing(status))
-    except UnavailableError as error:
-        # The tokens are withdrawn already, so nobody holds what could not be revoked.
-        logger.warning("session claims: %s", error.message)
-
-
-def _judge(exchange: Exchange, requirement: Requirement) -> ResponseReturnValue | None:
-    decision = judge(exchange, requirement)
-    return None if decision is ALLOW else refuse(decision, exchange.facts)
-
-
-async def check(requirement: Requirement) -> ResponseReturnValue | None:
-    """None if the request or handshake at hand meets `requirement`, or the redirect.
-
-    Raises:
-        NotSignedIn, NotAllowed, IdentityUnavailable: it does not.
-    """
-    exchange = exchange_at_hand()
-    await settle(exchange)
-    return _judge(exchange, requirement)
-
-
-def exchange_at_hand() -> Exchange:
-    """The exchange of the request or websocket at hand, begun here if our hook has not run."""
-    place = at_hand()
-    if place is None:
-        # Our hook has not run for it: a test's context, say, or a hook put ahead of ours.
-        kind = current_kind()
-        if kind is None:
-            raise outside()
-        context = kind.find_context()
-        exchange = _exchange(kind, kind.connection_of(context), state())
-        place = enter(kind, context, exchange)
-    return place.exchange
-
-
-def _exchange(kind: Kind, connection: Any, reading: AsyncReading) -> Exchange:
-    exchange = Exchange(connection.scope, reading)
-    exchange.sent = kind is WEBSOCKET  # a handshake is answered without cookies
-    return exchange
-
-
-async def settle(exchange: Exchange) -> None:
-    """Find out who it is, unless that has been done."""
-    if exchange.settled is None:
-        await state().settle(exchange)
-
-
-def state() -> AsyncReading:
-    """The reading side of the app at hand.
-
-    Raises:
-        ConfigurationError: it has none.
-    """
-    reading = current_app.extensions.get(EXTENSION)
-    if not isinstance(reading, AsyncReading):
-        raise ConfigurationError(
-            "this app has no SessionClaims; write SessionClaims(app), or init_app(app)."
-        )
-    return reading
-
-
-@overload
-def get_auth() -> Auth: ...
-@overload
-def get_auth(default: T) -> Auth | T: ...
-def get_auth(default: Any = _UNSET) -> Any:
-    """The plain `Auth` of the request or websocket at hand.
-
-    Args:
-        default: what to give outside a request, instead of raising.
-
-    Raises:
-        RuntimeError: there is no request, or this is a background task.
-    """
-    place = at_hand()
-    if place is not None:
-        return place.auth.value
-    if default is not _UNSET and current_kind() is None:
-        return default
-    raise outside()

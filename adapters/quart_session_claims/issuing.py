@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from inspect import isawaitable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,15 +11,27 @@ from quart import Quart, url_for
 from werkzeug.routing import BuildError
 
 from flask_session_claims.core.errors import ConfigurationError
+from flask_session_claims.io.appsettings import AppSettings
+from flask_session_claims.io.hooks import Hooks
 from flask_session_claims.io.issuing import Issuing, Surroundings
-from flask_session_claims.io.reading import AppSettings, AsyncReading
+from flask_session_claims.io.metrics import Metrics
+from flask_session_claims.io.reading import AsyncReading
 from flask_session_claims.io.signals import SESSION_SIGNALS, aemit, emit
+
+from .current import call
 
 #: Endpoint of the refresh address.
 REFRESH_ENDPOINT = "session_claims.refresh"
 
 
-def issuing_for(app: Quart, found: AppSettings, *, clock: Callable[[], float]) -> Issuing:
+def issuing_for(
+    app: Quart,
+    found: AppSettings,
+    *,
+    clock: Callable[[], float],
+    metrics: Metrics,
+    hooks: Hooks,
+) -> Issuing:
     """The issuer of an app, its keys tried.
 
     Raises:
@@ -32,20 +44,17 @@ def issuing_for(app: Quart, found: AppSettings, *, clock: Callable[[], float]) -
     async def atell(event: str, data: Mapping[str, Any]) -> None:
         await aemit(SESSION_SIGNALS[event], app, wrapper=app.ensure_async, **data)
 
-    async def acall(hook: Callable[..., Any], *arguments: Any) -> Any:
-        result: Any = await app.ensure_async(hook)(*arguments)
-        # An object whose __call__ is async is taken for a sync function.
-        return await result if isawaitable(result) else result
-
     around = Surroundings(
         secret_key=app.secret_key,
         fallbacks=cast("dict[str, Any]", app.config).get("SECRET_KEY_FALLBACKS"),
         folder=Path(app.instance_path),
         is_development=app.debug or app.testing,
-        acall=acall,
+        acall=partial(call, app),
         tell=tell,
         atell=atell,
         refresh_path=refresh_path,
+        metrics=metrics,
+        hooks=hooks,
     )
     config = cast("dict[str, Any]", app.config)
     if found.verifier.cookie_name == config["SESSION_COOKIE_NAME"]:

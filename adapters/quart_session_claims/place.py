@@ -17,7 +17,7 @@ from quart import g, has_request_context, has_websocket_context
 
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import UnavailableError
-from flask_session_claims.core.gate import Decision
+from flask_session_claims.core.gate import unavailable
 from flask_session_claims.core.request import AsyncRequestAuth, Exchange
 
 from .refusals import refuse
@@ -166,8 +166,15 @@ class QuartAuth(AsyncRequestAuth):
         try:
             return exchange.read()
         except UnavailableError as error:
-            decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+            decision = unavailable(error)
             refuse(decision, exchange.facts)
+            raise
+
+    async def get_token(self, template: str | None = None) -> str | None:  # type: ignore[override]
+        try:
+            return await super().get_token(template)
+        except UnavailableError as error:
+            refuse(unavailable(error), self._exchange.facts)
             raise
 
 

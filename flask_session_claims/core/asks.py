@@ -29,11 +29,11 @@ class KeyDocument:
     max_age: float | None = None
 
 
-class Flight(Protocol):
-    """A fetch under way, shared by everybody who needs it."""
+class UnderWay(Protocol):
+    """Something that one has begun and others may wait for."""
 
     def done(self) -> bool:
-        """Whether `result()` would answer at once."""
+        """Whether it has ended."""
         ...
 
     def lost(self) -> bool:
@@ -43,6 +43,10 @@ class Flight(Protocol):
     def wait(self, timeout: float) -> None:
         """Until it is done, or for `timeout` seconds at most."""
         ...
+
+
+class Flight(UnderWay, Protocol):
+    """A fetch under way, shared by everybody who needs it."""
 
     def result(self) -> KeyDocument:
         """The document, or raises `UnavailableError`; only once `done()`."""
@@ -110,20 +114,21 @@ class BeginFetch(Ask["Flight | None"]):
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitFetch(Ask[None]):
-    """Wait until the flight is done or its time is up."""
+class AwaitFlight(Ask[None]):
+    """Wait until what another has begun is done, or the time is up."""
 
-    flight: Flight
+    flight: UnderWay
     #: Seconds.
     timeout: float
 
 
 __all__ = [
-    "AwaitFetch",
+    "AwaitFlight",
     "BeginFetch",
     "Berth",
     "Fetch",
     "Flight",
     "KeyDocument",
     "KeyRequest",
+    "UnderWay",
 ]

@@ -7,6 +7,7 @@ of the contract: the first fault names the refusal.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -22,8 +23,25 @@ PROTECTED_NAMES: Final = frozenset(
     " tId stt".split()
 )
 
+
+def is_protected(name: str) -> bool:
+    """Whether it is a protected name, in whatever spelling.
+
+    Some readers fold case (Go's encoding/json does), others normalise: for them "Sub" or a
+    full-width "sub" would be a second subject.
+    """
+    return _folded(name) in _PROTECTED
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+_PROTECTED: Final = frozenset(map(_folded, PROTECTED_NAMES))
+
 #: Clerk's class tags: what a token was made for.
 SESSION_CATEGORY: Final = "cl_B7d4PD111AAA"
+TEMPLATE_CATEGORY: Final = "cl_B7d4PD222AAA"
 _NO_CATEGORY: Final = "cl_I7d4PD111III"  # "carries no information"
 _OPAQUE_MACHINE: Final = ("ak_", "mt_", "oat_")
 _SESSION_TYPES: Final = frozenset({"jwt"})

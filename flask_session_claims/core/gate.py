@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, Final, Literal, NamedTuple, cast
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +18,8 @@ from .errors import VALID_SESSION_REASONS, ConfigurationError, UnavailableError,
 from .redirects import is_safe_redirect
 from .request import Exchange, RequestFacts
 from .settings import GateSettings
+from .validating import Failure, Validators, checked, failures, in_force, wants_fetch
+from .validators import Validator, same
 
 Act = Literal["allow", "challenge", "forbid", "preflight", "redirect", "unavailable"]
 
@@ -27,6 +30,8 @@ class Requirement:
 
     #: False: anybody may pass, except an FDI client with an expired token, who shall refresh.
     signed_in: bool = True
+    #: Whether the session's record has to be read, whatever its token says.
+    live: bool = False
     #: Whether somebody may pass who acts for the user (impersonation).
     allow_actor: bool = True
     role: str | None = None
@@ -36,6 +41,8 @@ class Requirement:
     reverification: Any = None
     #: Claim name -> the value it must have, or a set of values of which it must have one.
     claims: Mapping[str, Any] | None = None
+    #: Besides the app-wide ones; or a function of those that gives what holds instead.
+    validators: Validators | None = None
     predicate: Callable[[Auth], bool] | None = None
 
     @property
@@ -59,11 +66,26 @@ class Decision(NamedTuple):
     credential_sent: bool = False
     #: For "unavailable": seconds.
     retry_after: int = 1
-    #: For "forbid" by reverification: the rule that was not met.
+    #: The rule that was not met, where that is why.
     reverification: Any = None
+    #: The validators that did not let pass, where that is why.
+    failures: tuple[Failure, ...] = ()
+
+
+class AppWide(NamedTuple):
+    """What the app asks of everybody who is to be signed in, and when (UTC seconds)."""
+
+    validators: tuple[Validator, ...] = ()
+    now: float = 0.0
 
 
 ALLOW: Final = Decision("allow")
+_NO_MORE: Final = AppWide()
+
+
+def unavailable(error: UnavailableError) -> Decision:
+    """What is to happen where it cannot be told now."""
+    return Decision("unavailable", error.code, retry_after=error.retry_after)
 
 
 def make_requirement(
@@ -76,6 +98,7 @@ def make_requirement(
     plan: str | None = None,
     reverification: object = None,
     claims: Mapping[str, Any] | None = None,
+    validators: Validators | None = None,
     predicate: Callable[[Auth], bool] | None = None,
 ) -> Requirement:
     """The requirement of a gate.
@@ -83,11 +106,6 @@ def make_requirement(
     Raises:
         ConfigurationError: a value that could never be met, or would be met by mistake.
     """
-    if live:
-        raise ConfigurationError(
-            "live=True: sessions of your own are checked against their store at every request"
-            " already, and another issuer's store cannot be read; leave it out."
-        )
     names = {"role": role, "permission": permission, "feature": feature, "plan": plan}
     for name, value in names.items():
         if value is not None and (not isinstance(value, str) or not value):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -99,9 +117,19 @@ def make_requirement(
         )
     if claims is not None and (not isinstance(claims, Mapping) or not claims):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f'claims: got {claims!r}; write {{"claim": value}}.')
+    if validators is not None and not callable(validators):
+        validators = checked(validators)
+        if not validators:
+            raise ConfigurationError(
+                "validators: got an empty list; name one, or to leave out those of the app give a"
+                " function: lambda usual: []."
+            )
+    elif iscoroutinefunction(validators):
+        raise ConfigurationError("validators: got an async function; give a plain one.")
     if predicate is not None and not callable(predicate):
         raise ConfigurationError(f"predicate: got {predicate!r}; give a function of an Auth.")
     return Requirement(
+        live=live,
         allow_actor=allow_actor,
         role=role,
         permission=permission,
@@ -109,6 +137,7 @@ def make_requirement(
         plan=plan,
         reverification=reverification,
         claims=claims,
+        validators=validators,
         predicate=predicate,
     )
 
@@ -125,21 +154,53 @@ def must_ask(requirement: Requirement, view: object = None) -> Requirement:
             "claims_required is to be called: write @claims_required(role=…), or use"
             " @login_required."
         )
-    if not requirement.asks_has and requirement.claims is None and requirement.predicate is None:
+    more = (requirement.claims, requirement.validators, requirement.predicate)
+    if not requirement.asks_has and all(one is None for one in more):
         raise ConfigurationError(
             "claims_required names nothing to require; name a role, permission, feature, plan,"
-            " reverification, claims or predicate, or use login_required."
+            " reverification, claims, validators or predicate, or use login_required."
         )
     return requirement
 
 
 def judge(exchange: Exchange, requirement: Requirement) -> Decision:
     """`decide` for the exchange at hand, noted as read; the facts are made only if needed."""
+    side = exchange.side
+    if requirement.live and not exchange.confirmed:
+        side.confirm(exchange)
     outcome = exchange.settled or exchange.outcome()
     exchange.looks_away, exchange.was_read = False, True
-    if requirement is SIGNED_IN and type(outcome) is Auth and outcome.is_authenticated:
-        return ALLOW
-    return decide(exchange.negotiated(), outcome, requirement, exchange.side.gates)
+    app_wide = side.validators
+    if not app_wide and requirement.validators is None:
+        if requirement is SIGNED_IN and type(outcome) is Auth and outcome.is_authenticated:
+            return ALLOW
+        return decide(exchange.negotiated(), outcome, requirement, side.gates)
+    missing = due(exchange, requirement)
+    if missing:
+        side.refetch(exchange, missing)
+        outcome = exchange.outcome()
+    more = AppWide(app_wide, exchange.now())
+    return decide(exchange.negotiated(), outcome, requirement, side.gates, more)
+
+
+def due(exchange: Exchange, requirement: Requirement) -> tuple[Validator, ...]:
+    """The validators whose claims are to be fetched before `requirement` can be judged.
+
+    None that this request has fetched already; and none unless somebody is signed in, which has
+    to be settled before.
+    """
+    auth, app_wide = exchange.settled, exchange.side.validators
+    asks = requirement.signed_in and (app_wide or requirement.validators is not None)
+    if not asks or not isinstance(auth, Auth) or not auth.is_authenticated:
+        return ()
+    claims, now, tried = auth.session_claims, exchange.now(), exchange.refetched
+    return tuple(
+        validator
+        for validator in in_force(requirement.validators, app_wide)
+        if validator.claim is not None
+        and validator.claim.key not in tried
+        and wants_fetch(validator, claims, now)
+    )
 
 
 def decide(
@@ -147,6 +208,7 @@ def decide(
     auth: Auth | UnavailableError,
     requirement: Requirement,
     settings: GateSettings,
+    app_wide: AppWide = _NO_MORE,
 ) -> Decision:
     """What is to happen with a request; pure, so that every adapter answers alike."""
     if isinstance(auth, UnavailableError):
@@ -154,9 +216,14 @@ def decide(
             return ALLOW
         if facts.is_preflight:
             return Decision("preflight")
-        return Decision("unavailable", auth.code, retry_after=auth.retry_after)
+        return unavailable(auth)
     if auth.is_authenticated:
-        return _judge(auth, requirement) if requirement.signed_in else ALLOW
+        if not requirement.signed_in:
+            return ALLOW
+        decision = _judge(auth, requirement, app_wide)
+        if decision.reverification is not None and _steps_up(facts, auth, settings):
+            return decision._replace(act="challenge")
+        return decision
     if not requirement.signed_in:
         expired = auth.reason == "token-expired" and facts.is_fdi
         return _challenge(auth) if expired else ALLOW
@@ -176,7 +243,12 @@ def _challenge(auth: Auth) -> Decision:
     )
 
 
-def _judge(auth: Auth, requirement: Requirement) -> Decision:
+def _steps_up(facts: RequestFacts, auth: Auth, settings: GateSettings) -> bool:
+    # RFC 9470 §3; but an FDI client takes 401 for "refresh", which would not help.
+    return settings.step_up_401 and auth.source == "header" and not facts.is_fdi
+
+
+def _judge(auth: Auth, requirement: Requirement, app_wide: AppWide) -> Decision:
     if not requirement.allow_actor and auth.actor is not None:
         return _forbid("actor-refused")
     if requirement.asks_has:
@@ -193,6 +265,11 @@ def _judge(auth: Auth, requirement: Requirement) -> Decision:
             return _forbid("reverification-required")._replace(reverification=rule)
     if requirement.claims is not None and not _claims_hold(auth, requirement.claims):
         return _forbid("permission-denied")
+    validators = in_force(requirement.validators, app_wide.validators)
+    failed = failures(validators, auth.session_claims, app_wide.now)
+    if failed:
+        return _forbid("claim-validation-failed")._replace(failures=failed)
+    # Last, so that it may rely on all the rest.
     if requirement.predicate is not None and requirement.predicate(auth) is not True:
         return _forbid("permission-denied")
     return ALLOW
@@ -210,16 +287,11 @@ def _claims_hold(auth: Auth, wanted: Mapping[str, Any]) -> bool:
         have = held[name]
         if isinstance(value, (set, frozenset)):
             options = cast("set[Any]", value)
-            if not any(_same(have, option) for option in options):
+            if not any(same(have, option) for option in options):
                 return False
-        elif not _same(have, value):
+        elif not same(have, value):
             return False
     return True
-
-
-def _same(have: object, wanted: object) -> bool:
-    # JSON's true is not 1.
-    return have == wanted and isinstance(have, bool) is isinstance(wanted, bool)
 
 
 # --- negotiation and redirects ------------------------------------------------------------

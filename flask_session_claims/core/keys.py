@@ -19,7 +19,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from .asks import AwaitFetch, BeginFetch, Berth, KeyRequest
+from .asks import AwaitFlight, BeginFetch, Berth, KeyRequest
 from .errors import UnavailableError
 from .flow import Flow
 from .jose import Key
@@ -228,7 +228,7 @@ class FetchedKeys:
             if flight is None:
                 continue  # an answer came in between: look again
             if not flight.done():
-                yield from AwaitFetch(flight, self._request.timeout)
+                yield from AwaitFlight(flight, self._request.timeout)
             self._land()
             self._plan()
             break

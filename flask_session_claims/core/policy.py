@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
 from .errors import ConfigurationError
-from .gate import ANYBODY, SIGNED_IN, Requirement
+from .gate import ANYBODY, SIGNED_IN, Requirement, make_requirement
 from .settings import GateSettings
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -99,6 +99,14 @@ class Plan(NamedTuple):
 NOTHING_DUE: Final = Plan(True, (), ())
 
 
+def _first_look(gates: tuple[Requirement, ...]) -> Requirement:
+    """Somebody signed in; with no more of the app's validators than the gates leave."""
+    chosen = [gate.validators for gate in gates if callable(gate.validators)]
+    if chosen and len(chosen) == len(gates):
+        return make_requirement(validators=chosen[0])
+    return SIGNED_IN
+
+
 def plan_for(view: object, settings: GateSettings) -> Plan:
     """The plan for a registered view; the same for all its requests, so it may be kept."""
     marks, policy = marks_of(view), settings.default_policy
@@ -108,7 +116,8 @@ def plan_for(view: object, settings: GateSettings) -> Plan:
         return Plan(True, marks.pending, marks.pending)
     if policy == "required" and not marks.public:
         # Gated ones too: another decorator, with copied marks, may answer before the gate.
-        return Plan(True, (SIGNED_IN,), (SIGNED_IN,))
+        first = _first_look(marks.enforced)
+        return Plan(True, (first,), (first,))
     if marks.enforced:
         return NOTHING_DUE
     if policy == "public":

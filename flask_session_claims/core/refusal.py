@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, cast
 
+from .access import reverification_rule
 from .gate import Decision, wants_page
 from .request import RequestFacts
 
@@ -23,10 +24,17 @@ _MESSAGES: Final = {
     "session-token-invalid": "The session token was not accepted.",
     "session-pending": "The session has tasks to complete before it can be used.",
     "request-origin-refused": "This request did not come from a page of this site.",
+    "membership-missing": "You are not a member of such an organisation.",
+    "impersonation-refused": "You may not act for this user.",
     "actor-refused": "This cannot be done while acting for somebody else.",
     "permission-denied": "The signed-in user may not do this.",
     "reverification-required": "Confirm who you are once more, then try again.",
+    "claim-validation-failed": "What is known of the signed-in user does not allow this.",
 }
+#: What SuperTokens' front ends are told beside `claimValidationErrors`.
+_INVALID_CLAIM: Final = "invalid claim"
+#: OpenID's PAPE: more than one factor.
+_MULTI_FACTOR: Final = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 _UNAVAILABLE: Final = "It cannot be told who is signed in right now."
 
 
@@ -48,7 +56,9 @@ def refusal_of(decision: Decision, facts: RequestFacts) -> Refusal:
     headers = [("Cache-Control", "no-store")]
     if status == 204:  # what may be asked for from elsewhere is for the app's CORS hook to say
         return Refusal(status, tuple(headers), b"", code, "")
-    if decision.act == "challenge":
+    if decision.reverification is not None:
+        headers.append(("WWW-Authenticate", step_up(decision.reverification, message)))
+    elif decision.act == "challenge":
         headers.append(("WWW-Authenticate", challenge(code, decision.credential_sent)))
     elif code == "permission-denied":  # RFC 6750 §3.1
         headers.append(("WWW-Authenticate", 'Bearer error="insufficient_scope"'))
@@ -63,6 +73,9 @@ def refusal_of(decision: Decision, facts: RequestFacts) -> Refusal:
     body: dict[str, Any] = {"code": code, "message": message}
     if decision.reverification is not None:
         body["clerk_error"] = reverification_error(decision.reverification)
+    if code == "claim-validation-failed":
+        body["message"] = _INVALID_CLAIM
+        body["claimValidationErrors"] = [failure._asdict() for failure in decision.failures]
     text = json.dumps(body, separators=(",", ":")).encode()
     return Refusal(status, tuple(headers), text, code, message)
 
@@ -72,6 +85,16 @@ def challenge(code: str, credential_sent: bool) -> str:
     if not credential_sent:
         return "Bearer"
     return f'Bearer error="invalid_token", error_description="{code}"'
+
+
+def step_up(rule: object, description: str) -> str:
+    """WWW-Authenticate (RFC 9470 §3): how old an authentication may be, and by which factors."""
+    level, minutes = reverification_rule(rule) or ("multi_factor", 0)
+    text = (
+        f'Bearer error="insufficient_user_authentication", error_description="{description}",'
+        f' max_age="{minutes * 60}"'
+    )
+    return text if level == "first_factor" else f'{text}, acr_values="{_MULTI_FACTOR}"'
 
 
 def reverification_error(rule: object) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, overload
 
 from .auth import NOBODY, Auth, Has, Source, TokenType, signed_out
-from .errors import ConfigurationError, UnavailableError
+from .errors import UnavailableError
 from .flow import Flow
 from .schema import origin_of
 from .settings import GateSettings, VerifierSettings
+from .validators import Validator
 
 T = TypeVar("T")
 
@@ -101,11 +102,9 @@ def admit(exchange: Exchange, auth: Auth, settings: VerifierSettings) -> Auth:
 class Effects:
     """What the response is to carry, queued while the request is handled."""
 
-    __slots__ = ("closing", "cookies", "fields", "headers", "no_store")
+    __slots__ = ("closing", "cookies", "fields", "no_store")
 
     def __init__(self) -> None:
-        #: Headers to add.
-        self.headers: list[tuple[str, str]] = []
         #: Headers to add, by name: what is queued later stands instead.
         self.fields: dict[str, str] = {}
         #: Values of Set-Cookie, by the cookie's name; the same.
@@ -145,7 +144,7 @@ def response_headers(
     if no_store:
         replace.append(_NO_STORE)
     cookies = (("Set-Cookie", value) for value in effects.cookies.values())
-    return replace, [*effects.headers, *effects.fields.items(), *cookies]
+    return replace, [*effects.fields.items(), *cookies]
 
 
 def vary_with(vary: str, settings: VerifierSettings) -> str | None:
@@ -183,9 +182,38 @@ class Side(Protocol):
     transport: Transport
     #: The app's own answer to whether this request wants a page; None, or its None: negotiate.
     wants_page: Callable[[], bool | None] | None
+    #: What holds wherever somebody has to be signed in.
+    validators: tuple[Validator, ...]
+    #: UTC seconds.
+    clock: Callable[[], float]
 
     def recall(self, exchange: Exchange) -> Auth | None:
         """Who it is, if their token is known and all is plain; None: find out."""
+        ...
+
+    def confirm(self, exchange: Exchange) -> None:
+        """Have the session's record read, and settle what it says.
+
+        Raises ConfigurationError if it cannot be, or if that needs awaiting.
+        """
+        ...
+
+    def refetch(self, exchange: Exchange, validators: Sequence[Validator]) -> None:
+        """Have the claims of these validators fetched, and settle what the session says then.
+
+        Raises ConfigurationError if that needs awaiting.
+        """
+        ...
+
+    def mint(self, auth: Auth, template: str) -> str:
+        """A token of a named template; `amint` is awaited.
+
+        Raises ConfigurationError if the sessions are another issuer's.
+        """
+        ...
+
+    async def amint(self, auth: Auth, template: str) -> str:
+        """Async form of `mint`."""
         ...
 
     def now(self, exchange: Exchange) -> Auth:
@@ -203,6 +231,10 @@ class Exchange:
 
     #: Who it is, once that has been found out; reading this does not count as reading.
     settled: Auth | UnavailableError | None = None
+    #: Whether the session's record was read for this request, as `live=True` asks for.
+    confirmed: bool = False
+    #: Names of the claims that were fetched for this request, or could not be.
+    refetched: frozenset[str] = frozenset()
     #: The default policy "public" for a view without gates: readers see nobody, gates look.
     looks_away: bool = False
     #: Whether the response depends on who it is.
@@ -213,6 +245,7 @@ class Exchange:
     #: The token that was verified, for `get_token`; no `Auth` ever holds it.
     token: str | None = None
     _facts: RequestFacts | None = None
+    _now: float | None = None
 
     def __init__(self, request: Any, side: Side) -> None:
         self.request = request
@@ -231,6 +264,12 @@ class Exchange:
         if ask is not None and facts.page is None:
             facts = self._facts = facts._replace(page=ask())
         return facts
+
+    def now(self) -> float:
+        """UTC seconds, the same for all that is judged: what was just fetched is not too old."""
+        if self._now is None:
+            self._now = self.side.clock()
+        return self._now
 
     def outcome(self) -> Auth | UnavailableError:
         """Who it is, as settled or found out now. Does not count as reading."""
@@ -336,9 +375,20 @@ class RequestAuth:
     def get_token(self, template: str | None = None) -> str | None:
         """The session token that the request carried; None when nobody is signed in.
 
-        There are no templates in this release.
+        Args:
+            template: the name of a template: a token of that for the user, made now. It is for
+                another service, and signs nobody in here.
+
+        Raises:
+            SessionError: `template-unknown`, `session-unknown`.
+            ClaimsRefused: what the template gives is too large.
+            UnavailableError: the store cannot be had.
+            ConfigurationError: the sessions are another issuer's.
         """
-        return request_token(self._exchange, self.value, template)
+        auth = self.value
+        if template is None or not auth.is_authenticated:
+            return self._exchange.token if auth.is_authenticated else None
+        return self._exchange.side.mint(auth, template)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, RequestAuth):
@@ -364,19 +414,10 @@ class AsyncRequestAuth(RequestAuth):
 
     async def get_token(self, template: str | None = None) -> str | None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
         """Async form of `RequestAuth.get_token`."""
-        return request_token(self._exchange, self.value, template)
-
-
-def request_token(exchange: Exchange, auth: Auth, template: str | None) -> str | None:
-    """The token behind `auth`, taken from the request's facts again: nothing else keeps it."""
-    if template is not None:
-        raise ConfigurationError(
-            f"get_token(template={template!r}): there are no named templates in this release; leave"
-            " it out, or ask your issuer for such a token."
-        )
-    if not auth.is_authenticated:
-        return None
-    return exchange.token
+        auth = self.value
+        if template is None or not auth.is_authenticated:
+            return self._exchange.token if auth.is_authenticated else None
+        return await self._exchange.side.amint(auth, template)
 
 
 def _same(auth: Auth) -> Auth:

@@ -135,6 +135,11 @@ def json_list(value: Any) -> Any:
     return cast("list[Any]", decoded) if isinstance(decoded, list) else value
 
 
+def json_object(value: Any) -> Any:
+    decoded = _json_text(value)
+    return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else value
+
+
 def to_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 

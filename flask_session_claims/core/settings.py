@@ -101,6 +101,12 @@ class GateSettings(SettingsGroup):
     require_issuer: bool = setting(
         FLAG, False, "Refuse to start if ISSUER is unset, instead of deriving it."
     )
+    step_up_401: bool = setting(
+        FLAG,
+        False,
+        "Answer 401 (RFC 9470) instead of 403 where factors are too old for a reverification"
+        " rule, if the token came in the Authorization header and the client is no FDI client.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..core.auth import Auth
 from ..core.errors import UnavailableError
 from ..core.flow import Flow
-from ..core.gate import Decision
+from ..core.gate import Decision, unavailable
 from ..core.request import Exchange
-from ..sessions.faults import OriginRefused
+from ..sessions.faults import ActRefused
 from .current import exchange_at_hand
 from .refusals import refused
 from .side import issuing_of
@@ -21,7 +21,6 @@ from .side import issuing_of
 if TYPE_CHECKING:
     from ..io.issuing import Issuing
     from ..sessions.model import Session
-    from ..sessions.visits import Visits
 
 T = TypeVar("T")
 
@@ -51,11 +50,11 @@ def create_session(
     Raises:
         ClaimsRefused: claims or data cannot be kept; it says which.
         ConfigurationError: the sessions are another issuer's, or an argument makes no sense.
-        NotAllowed: 403, the request came from another site.
+        NotAllowed: 403, the request came from another site, or the user is not in `org_id`.
         IdentityUnavailable: 503, the store cannot be had.
     """
     return _do(
-        lambda visits, exchange: visits.sign_in(
+        lambda issuing, exchange: issuing.visits.sign_in(
             exchange,
             user_id,
             claims=claims,
@@ -79,7 +78,7 @@ def merge_session_claims(patch: Mapping[str, Any]) -> Auth:
         SessionError: `session-missing`: nobody is signed in; `session-revoked`: no longer.
         ConfigurationError, IdentityUnavailable: as with `create_session`.
     """
-    return _do(lambda visits, exchange: visits.merge(exchange, patch))
+    return _do(lambda issuing, exchange: issuing.visits.merge(exchange, patch))
 
 
 def revoke_session() -> bool:
@@ -90,7 +89,7 @@ def revoke_session() -> bool:
     Raises:
         ConfigurationError, NotAllowed, IdentityUnavailable: as with `create_session`.
     """
-    return _do(lambda visits, exchange: visits.sign_out(exchange))
+    return _do(lambda issuing, exchange: issuing.visits.sign_out(exchange))
 
 
 def current_session() -> Session | None:
@@ -99,20 +98,85 @@ def current_session() -> Session | None:
     Raises:
         ConfigurationError, IdentityUnavailable: as with `create_session`.
     """
-    return _do(lambda visits, exchange: visits.current(exchange))
+    return _do(lambda issuing, exchange: issuing.visits.current(exchange))
 
 
-def _do(act: Callable[[Visits, Exchange], Flow[T]]) -> T:
+def switch_organization(org_id: str | None) -> Auth:
+    """Make another organisation of the user's the active one; None: none.
+
+    This response carries the new token, and `g.auth` is the new one at once.
+
+    Raises:
+        NotAllowed: 403 `membership-missing`: the user is in no such organisation.
+        SessionError: `session-missing`, `session-revoked`.
+        ConfigurationError, IdentityUnavailable: as with `create_session`.
+    """
+    return _do(lambda issuing, exchange: issuing.visits.switch_organization(exchange, org_id))
+
+
+def mark_verified(first: bool = False, second: bool = False) -> Auth:
+    """Note that the user has just verified factors: a password again, a one-time code.
+
+    From now on `has(reverification=…)` and the gates count from here; this response carries the
+    new token. Verifying is the app's affair.
+
+    Raises:
+        NotAllowed: 403 `actor-refused`: somebody acts for the user.
+        ConfigurationError: neither is named; or as with `create_session`.
+        SessionError, IdentityUnavailable: as with `switch_organization`.
+    """
+    return _do(
+        lambda issuing, exchange: issuing.visits.mark_verified(exchange, first=first, second=second)
+    )
+
+
+def impersonate(user_id: str, *, reason: str, minutes: float = 30) -> Auth:
+    """Act for a user in a session of its own, where the app's `may_impersonate` says True.
+
+    It ends after so many minutes, with the session of who acts, or by `stop_impersonating`.
+    `g.auth` is the user's at once, and its `actor` says who acts.
+
+    Args:
+        reason: why, in 1 to 512 characters; for the log, the signal and the journal.
+        minutes: 1 to 60.
+
+    Raises:
+        NotAllowed: 403 `impersonation-refused`, `actor-refused` (nobody acts for two), or the
+            request came from another site.
+        SessionError: `session-missing`, `session-revoked`, `headers-sent`.
+        ConfigurationError, IdentityUnavailable: as with `create_session`.
+    """
+    return _do(
+        lambda issuing, exchange: issuing.impersonations.begin(
+            exchange, user_id, reason=reason, minutes=minutes
+        )
+    )
+
+
+def stop_impersonating() -> Auth:
+    """Be oneself again: this response carries tokens of the session from before.
+
+    Nobody is signed in by it if that has ended meanwhile.
+
+    Raises:
+        NotAllowed: the request came from another site.
+        SessionError: `not-impersonating`, `session-missing`, `headers-sent`.
+        ConfigurationError, IdentityUnavailable: as with `create_session`.
+    """
+    return _do(lambda issuing, exchange: issuing.impersonations.end(exchange))
+
+
+def _do(act: Callable[[Issuing, Exchange], Flow[T]]) -> T:
     exchange = exchange_at_hand()
     issuing: Issuing = issuing_of(exchange.side)
     exchange.looks_away = False
     try:
         _ = exchange.read()
-        result: T = issuing.run(act(issuing.visits, exchange))
-    except OriginRefused as error:
+        result: T = issuing.run(act(issuing, exchange))
+    except ActRefused as error:
         decision = Decision("forbid", error.code)
     except UnavailableError as error:
-        decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+        decision = unavailable(error)
     else:
         return result
     raise refused(decision, exchange.negotiated())

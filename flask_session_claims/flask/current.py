@@ -11,6 +11,7 @@ after every hook, error page and session cookie. Flask's own hooks promise neith
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 import flask.globals
@@ -19,11 +20,10 @@ from werkzeug.local import LocalProxy
 
 from ..core.auth import Auth
 from ..core.errors import UnavailableError
-from ..core.gate import ALLOW, Decision, Requirement, judge
+from ..core.gate import ALLOW, Decision, Requirement, judge, unavailable
 from ..core.policy import NOTHING_DUE, plan_for
 from ..core.request import Exchange, RequestAuth
-from ..io.headers import add_to
-from ..io.logs import logger
+from ..io.headers import add_to, header_of
 from ..io.transports import Wsgi
 from .refusals import error_of, refuse
 from .side import FlaskSide, side_of_app
@@ -74,8 +74,15 @@ class FlaskAuth(RequestAuth):
         try:
             return exchange.read()
         except UnavailableError as error:
-            decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+            decision = unavailable(error)
             refuse(decision, exchange.negotiated())
+            raise
+
+    def get_token(self, template: str | None = None) -> str | None:
+        try:
+            return super().get_token(template)
+        except UnavailableError as error:
+            refuse(unavailable(error), self._exchange.negotiated())
             raise
 
 
@@ -89,34 +96,25 @@ def _around(wsgi_app: WSGIApplication, side: FlaskSide) -> WSGIApplication:
         exchange = environ[_BEGUN] = FlaskExchange(environ, side)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            exchange.sent = True
-            effects = exchange.effects
-            if effects is not None and effects.closing is not None:
-                _close(exchange, int(status[:3]))
-            if exchange.was_read or effects:
+            is_first, exchange.sent = not exchange.sent, True
+            concerned = exchange.was_read or exchange.effects
+            if concerned and is_first:
+                issuing = exchange.side.issuing
+                if issuing is not None:
+                    issuing.close(exchange, int(status[:3]), partial(header_of, headers))
+            if concerned:
                 add_to(headers, exchange)
             return start_response(status, headers, *rest)
 
         try:
             return wsgi_app(environ, start)
         except BaseException:
-            _close(exchange, 500)  # no response of ours, nobody signed in
+            issuing = exchange.side.issuing
+            if issuing is not None and not exchange.sent:
+                issuing.close(exchange, 500)  # no response of ours, nobody signed in
             raise
 
     return call
-
-
-def _close(exchange: FlaskExchange, status: int) -> None:
-    """Do what was left to do until the status is known."""
-    effects, issuing = exchange.effects, exchange.side.issuing
-    if effects is None or effects.closing is None or issuing is None:
-        return
-    closing, effects.closing = effects.closing, None
-    try:
-        issuing.run(closing(status))
-    except UnavailableError as error:
-        # The tokens are withdrawn already, so nobody holds what could not be revoked.
-        logger.warning("session claims: %s", error.message)
 
 
 def _ahead(app: Flask, home: FlaskSide) -> Callable[..., ResponseReturnValue | None]:

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from ..core.errors import UnavailableError
 from ..core.flow import Flow
-from ..core.gate import Decision
+from ..core.gate import unavailable
 from ..core.policy import mark_own
 from ..core.request import Exchange
 from ..io.issuing import Issuing
@@ -101,5 +101,5 @@ def _publish(exchange: Exchange, issuing: Issuing, flow: Flow[Document]) -> Resp
 
 
 def _unavailable(error: UnavailableError, exchange: Exchange) -> Response:
-    decision = Decision("unavailable", error.code, retry_after=error.retry_after)
+    decision = unavailable(error)
     return refuse(decision, exchange.negotiated())

@@ -14,8 +14,12 @@ from ..core.asks import Fetch
 from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.freshness import Freshness
+from ..core.request import RequestAuth
 from ..core.schema import PREFIX
-from ..io.reading import AppSettings, Refreshed, announce, settings_from
+from ..io.appsettings import AppSettings, announce, settings_from
+from ..io.hooks import TakesFunctions
+from ..io.metrics import Metrics
+from ..io.reading import Refreshed
 from ..io.signals import claims_refreshed, emit, token_rejected
 from ..io.transports import Wsgi
 from .cli import command_group
@@ -32,14 +36,16 @@ from .side import (
 )
 
 if TYPE_CHECKING:
+    from ..directory.entries import User
+    from ..io.directory import AsyncLocalDirectory, LocalDirectory
     from ..io.issuing import Issuing
     from ..io.sessions import AsyncSessions, Sessions
+    from ..io.templates import AsyncTemplates, Templates
 
 C = TypeVar("C", bound=Callback)
-H = TypeVar("H", bound=Callable[[str, Any], Any])
 
 
-class SessionClaims:
+class SessionClaims(TakesFunctions[FlaskSide]):
     """Verifies the session token of each request and puts its `Auth` on `g.auth`.
 
     Args:
@@ -79,8 +85,9 @@ class SessionClaims:
         self._freshness = freshness
         self._overrides = overrides
         self._callbacks = Callbacks()
-        self._provide: Any = None
-        self._sides: list[FlaskSide] = []
+        #: What operators are told: `metrics.add(listener)`.
+        self.metrics: Metrics = Metrics()
+        super().__init__()
         if app is not None:
             self.init_app(app)
 
@@ -131,7 +138,7 @@ class SessionClaims:
         def refreshed(auth: Auth, changed: frozenset[str]) -> None:
             emit(claims_refreshed, app, auth=auth, changed=changed)
 
-        return FlaskSide(
+        side = FlaskSide(
             found.gates,
             found.verifier,
             Wsgi(),
@@ -141,16 +148,17 @@ class SessionClaims:
             rejected=rejected,
             refreshed=Refreshed(lambda: claims_refreshed.has_receivers_for(app), refreshed),
             issuing=issuing,
+            metrics=self.metrics,
         )
+        side.validators, side.hooks = self._validators, self._hooks
+        return side
 
     def _issuing(self, app: Flask, found: AppSettings) -> Issuing:
         from .issuing import issuing_for  # an app that only reads tokens loads none of it
 
         if self._name is not None and found.issuing.store is None:
             found.issuing.refuse("store", "is unset; an issuer with a name needs one of its own.")
-        issuing = issuing_for(app, found, clock=self._clock)
-        issuing.provide = self._provide
-        return issuing
+        return issuing_for(app, found, clock=self._clock, metrics=self.metrics, hooks=self._hooks)
 
     def _refuse_borrowed_issuer(self, app: Flask, prefix: str) -> None:
         # Without one, Clerk's usual variables would make it the app's first issuer once more.
@@ -179,30 +187,61 @@ class SessionClaims:
         """Async form of `sessions`."""
         return self._own_issuing().asessions
 
+    @property
+    def directory(self) -> LocalDirectory:
+        """Users, organisations and memberships, with their metadata; as `sessions`."""
+        return self._own_issuing().directory
+
+    @property
+    def adirectory(self) -> AsyncLocalDirectory:
+        """Async form of `directory`."""
+        return self._own_issuing().adirectory
+
+    @property
+    def templates(self) -> Templates:
+        """The templates of the session token and of others; as `sessions`."""
+        return self._own_issuing().templates
+
+    @property
+    def atemplates(self) -> AsyncTemplates:
+        """Async form of `templates`."""
+        return self._own_issuing().atemplates
+
     def _own_issuing(self) -> Issuing:
+        return issuing_of(self._own_side())
+
+    def _own_side(self) -> FlaskSide:
         if len(self._sides) == 1:
-            return issuing_of(self._sides[0])
+            return self._sides[0]
         home = side_of_app()
-        return issuing_of(home if self._name is None else home.named[self._name])
+        return home if self._name is None else home.named[self._name]
 
-    def provide(self, function: H) -> H:
-        """Give claims of the app's own to each new session, and anew whenever it is refreshed.
+    def is_current(self, auth: Auth | RequestAuth) -> bool:
+        """Whether an `Auth` still holds, in a loop or a stream that goes on for long.
 
-        The function, sync or async, is given the user's id and the `Session` (None while it is
-        being made), and gives claims, or None to leave those it gave before.
+        True while the session lives and its claims are these, also after the token itself has
+        ended. Of another issuer's session only the time of its token is known.
 
         Raises:
-            ConfigurationError: it is no function, or there is one already.
+            UnavailableError: it cannot be told now.
         """
-        if not callable(function):
-            raise ConfigurationError(f"provide: got {function!r}; give a function.")
-        if self._provide is not None:
-            raise ConfigurationError("provide: there is one already; keep one.")
-        self._provide = function
-        for side in self._sides:
-            if side.issuing is not None:
-                side.issuing.provide = self._provide
-        return function
+        plain = auth if isinstance(auth, Auth) else auth.value
+        return self._own_side().is_current(plain)
+
+    def sync_user(self, user_id: str) -> User | None:
+        """Bring a user's public metadata in step with what `metadata_for` says; None: nobody.
+
+        The next response to the user says it.
+
+        Raises:
+            ConfigurationError: there is no `metadata_for`, or the sessions are another issuer's.
+            DirectoryError: what it gave cannot be kept.
+            UnavailableError: the store cannot be had.
+        """
+        issuing = self._own_issuing()
+        return issuing.run(issuing.users.sync(user_id))  # type: ignore[no-any-return]
+
+    # --- endpoints ------------------------------------------------------------------------
 
     def blueprint(self) -> Blueprint:
         """The issuer's endpoints, to be registered under a prefix of your choice.

@@ -16,6 +16,7 @@ from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.gate import SIGNED_IN, Requirement, make_requirement, must_ask
 from ..core.policy import mark_gate, mark_public
+from ..core.validating import Validators
 from .current import check
 
 if TYPE_CHECKING:
@@ -68,12 +69,20 @@ class _LoginRequired(Gate):
     `blueprint.before_request(login_required)`.
 
     `allow_actor=False` refuses those who act for the user. `live=True` reads the session store.
+    `validators=[verified.is_true()]` holds beside the app's own; a function is given those, and
+    gives what is to hold instead.
     """
 
     @overload  # type: ignore[override]
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]: ...
     @overload
-    def __call__(self, *, live: bool = False, allow_actor: bool = True) -> Gate: ...
+    def __call__(
+        self,
+        *,
+        live: bool = False,
+        allow_actor: bool = True,
+        validators: Validators | None = None,
+    ) -> Gate: ...
     @overload  # not what a call is read as, but what makes it a before_request function
     def __call__(self) -> ResponseReturnValue | None: ...  # type: ignore[overload-cannot-match] # pyright: ignore
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -82,13 +91,18 @@ class _LoginRequired(Gate):
         *,
         live: bool | None = None,
         allow_actor: bool | None = None,
+        validators: Validators | None = None,
     ) -> Any:
         if view is not None:
             return guard(view, self.requirement)
-        if live is None and allow_actor is None:
+        if live is None and allow_actor is None and validators is None:
             # As before_request calls it; outside a request it is "@login_required()".
             return check(self.requirement) if has_request_context() else self
-        return Gate(make_requirement(live=bool(live), allow_actor=allow_actor is not False))
+        return Gate(
+            make_requirement(
+                live=bool(live), allow_actor=allow_actor is not False, validators=validators
+            )
+        )
 
 
 login_required: _LoginRequired = _LoginRequired(SIGNED_IN)
@@ -104,6 +118,7 @@ def claims_required(
     plan: str | None = None,
     reverification: object = None,
     claims: Mapping[str, Any] | None = None,
+    validators: Validators | None = None,
     predicate: Callable[[Auth], bool] | None = None,
     live: bool = False,
     allow_actor: bool = True,
@@ -113,6 +128,8 @@ def claims_required(
     Args:
         role, permission, feature, plan, reverification: as `Auth.has` takes them.
         claims: claim -> value, or a set of allowed values.
+        validators: what fetched claims must be, beside what the app asks everywhere; or a
+            function of the app's that gives what is to hold instead.
         predicate: a function of the `Auth`; only True lets pass.
         live: read the session store, not only the token.
         allow_actor: False refuses those who act for the user.
@@ -129,6 +146,7 @@ def claims_required(
         plan=plan,
         reverification=reverification,
         claims=claims,
+        validators=validators,
         predicate=predicate,
     )
     return Gate(must_ask(requirement, view))

@@ -10,15 +10,24 @@ from flask import Flask, url_for
 from werkzeug.routing import BuildError
 
 from ..core.errors import ConfigurationError
+from ..io.appsettings import AppSettings
+from ..io.hooks import Hooks
 from ..io.issuing import Issuing, Surroundings
-from ..io.reading import AppSettings
+from ..io.metrics import Metrics
 from ..io.signals import SESSION_SIGNALS, aemit, emit
 
 #: Endpoint of the refresh address, below the name of whichever blueprint it is in.
 REFRESH_ENDPOINT = "session_claims.refresh"
 
 
-def issuing_for(app: Flask, found: AppSettings, *, clock: Callable[[], float]) -> Issuing:
+def issuing_for(
+    app: Flask,
+    found: AppSettings,
+    *,
+    clock: Callable[[], float],
+    metrics: Metrics,
+    hooks: Hooks,
+) -> Issuing:
     """The issuer of an app, its keys tried.
 
     Raises:
@@ -39,6 +48,8 @@ def issuing_for(app: Flask, found: AppSettings, *, clock: Callable[[], float]) -
         tell=tell,
         atell=atell,
         refresh_path=refresh_path,
+        metrics=metrics,
+        hooks=hooks,
     )
     config = cast("dict[str, Any]", app.config)
     if found.verifier.cookie_name == config["SESSION_COOKIE_NAME"]:

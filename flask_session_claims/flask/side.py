@@ -12,6 +12,7 @@ from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.policy import Plan
 from ..core.request import SAFE_METHODS, Exchange
+from ..io.hooks import Hooks
 from ..io.reading import Reading
 from .refusals import NotAllowed, NotSignedIn
 
@@ -81,6 +82,8 @@ class FlaskSide(Reading):
     """A `Reading` as the Flask extension keeps it, in `app.extensions["session_claims"]`."""
 
     callbacks: Callbacks
+    #: The app's functions, its own sessions' or not.
+    hooks: Hooks
     #: The app's side without a name, which decides between this and the others.
     home: FlaskSide
     #: On that one: the others by name, and which of them a request is for.

@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -70,11 +70,21 @@ class _Line:
             handle.close()
 
 
+#: Told how many seconds a fetch took, and "ok" or "failed"; must not raise.
+Landed = Callable[[float, str], None]
+
+
+def _untold(seconds: float, outcome: str) -> None:
+    return
+
+
 class KeyFlight:
     """One fetch under way; done at the latest when its time is up."""
 
-    def __init__(self, request: KeyRequest) -> None:
-        self._deadline = time.monotonic() + request.timeout
+    def __init__(self, request: KeyRequest, landed: Landed = _untold) -> None:
+        self._begun = time.monotonic()
+        self._landed = landed
+        self._deadline = self._begun + request.timeout
         self._ended = threading.Event()
         self._document: KeyDocument | None = None
         self._problem = "gave no answer in time"
@@ -117,14 +127,19 @@ class KeyFlight:
             guard.cancel()
             self._line.close()
             self._ended.set()
+            outcome = "failed" if self._document is None else "ok"
+            self._landed(time.monotonic() - self._begun, outcome)
 
 
 class KeyFetcher:
     """Begins flights; who shares one is the key cache's affair."""
 
+    def __init__(self, landed: Landed = _untold) -> None:
+        self._landed = landed
+
     def begin(self, request: KeyRequest) -> KeyFlight:
         try:
-            return KeyFlight(request)
+            return KeyFlight(request, self._landed)
         except RuntimeError:  # the process can start no thread
             raise _failed("cannot be asked: no thread can be started") from None
 

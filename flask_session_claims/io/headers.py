@@ -37,6 +37,12 @@ def apply_headers(exchange: Exchange, headers: MutableHeaders) -> None:
         headers.add(name, value)
 
 
+def header_of(headers: list[tuple[str, str]], name: str) -> str | None:
+    """A header of a WSGI response; of several the first."""
+    wanted = name.lower()
+    return next((value for found, value in headers if found.lower() == wanted), None)
+
+
 def add_to(headers: list[tuple[str, str]], exchange: Exchange) -> None:
     """What the exchange asks of a response, in the header list of a WSGI response."""
     vary = cache_control = None

@@ -5,36 +5,49 @@ Adapters hold one of these per app; it knows no framework.
 
 from __future__ import annotations
 
-import os
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from inspect import isawaitable, iscoroutine
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ..core.asks import AwaitFlight
 from ..core.errors import ConfigurationError, UnavailableError
 from ..core.flow import Ask, Flow
+from ..core.request import Exchange
 from ..core.settings import VerifierSettings
 from ..sessions.athand import KeysAtHand, OwnKeys
 from ..sessions.consult import EVENTS, Consult, Tell
 from ..sessions.delivery import Delivery
 from ..sessions.endpoints import Endpoints
+from ..sessions.feed import Feed
 from ..sessions.givenkey import GivenAtHand, given_key
-from ..sessions.issuer import Issuer, Provide
+from ..sessions.impersonation import Impersonations
+from ..sessions.issuer import Issuer
 from ..sessions.keyring import KeyPolicy, KeyringFlows
 from ..sessions.lifecycle import SessionFlows
-from ..sessions.records import RecordStore, record_handlers
+from ..sessions.named import NamedTokens
+from ..sessions.records import Commit, ReadLog, RecordStore, record_handlers
 from ..sessions.settings import IssuingSettings
 from ..sessions.vault import WrappingKey
 from ..sessions.verifying import OwnFreshness, OwnKeySource
 from ..sessions.visits import Visits
 from ..sessions.wrapping import wrapping_keys
 from ..stores import open_store, shown
-from .executor import StoreThreads, wait_for
-from .logs import logger, session_event
-from .runtime import AsyncRuntime, Runtime
+from .consulting import aconsulting, consulting, plainly
+from .directory import AsyncLocalDirectory, LocalDirectory
+from .executor import StoreThreads
+from .feeding import FeedThread
+from .hooks import Hooks
+from .keyfile import key_file
+from .logs import log
+from .metrics import Metrics
+from .runtime import AsyncRuntime, Runtime, async_key_handlers, key_handlers
 from .sessions import AsyncSessions, Sessions
+from .sources import Sources
+from .templates import AsyncTemplates, Templates
+from .users import Users
 
 DEFAULT_STORE: Final = "sqlite:///session_claims.db"
 #: Browsers drop a cookie of such a name unless it is Secure (RFC 6265bis §4.1.3).
@@ -42,9 +55,12 @@ _PREFIXES: Final = ("__Host-", "__Secure-")
 _KEY_FILE: Final = "session_claims.key"
 
 
-def plainly(hook: Callable[..., Any], *arguments: Any) -> Any:
-    """A hook, called."""
-    return hook(*arguments)
+#: Gives a header of the response by its name.
+Header = Callable[[str], "str | None"]
+
+
+def _no_header(name: str) -> str | None:
+    return None
 
 
 class Surroundings(NamedTuple):
@@ -66,13 +82,14 @@ class Surroundings(NamedTuple):
     call: Callable[..., Any] = plainly
     #: The same on an event loop, if it is not the same.
     acall: Callable[..., Any] | None = None
+    #: What operators are told.
+    metrics: Metrics | None = None
+    #: The app's functions.
+    hooks: Hooks | None = None
 
 
 class Issuing:
     """One app's issuer."""
-
-    #: The app's hook for provided claims.
-    provide: Provide | None = None
 
     def __init__(
         self,
@@ -87,6 +104,7 @@ class Issuing:
         self._verifying = verifying
         #: What the adapter has said of the app.
         self.around: Surroundings = around
+        self.metrics: Metrics = around.metrics or Metrics()
         self.store: RecordStore = self._open_store()
         self.keyring: KeyringFlows | None = None
         self.keys: OwnKeys = self._keys(clock)
@@ -98,40 +116,109 @@ class Issuing:
                 f"got {chosen!r}, a name that browsers keep over https only, and cookies are for"
                 " plain http here (debug, testing or DEV_COOKIES); name it without the prefix.",
             )
+        self.hooks: Hooks = around.hooks or Hooks()
+        self.sources: Sources = Sources(settings, clock=clock)
+        self.feed: Feed = Feed(
+            clock=clock,
+            # A clock that can be moved brings its own monotonic one (the test kit's does).
+            monotonic=getattr(clock, "monotonic", time.monotonic),
+            interval=settings.feed_interval,
+            max_age=settings.feed_max_age,
+            keys_changed=self.keys.look_again,
+            templates_changed=self.sources.shelf.look_again,
+        )
+        self.freshness: OwnFreshness = OwnFreshness(
+            self.feed,
+            clock,
+            say=lambda session, at: self.issuer.say(session, at),
+            compose=self.sources.composer.compose,
+        )
         self.issuer: Issuer = Issuer(
             settings,
-            SessionFlows(settings.limits, clock=clock),
+            SessionFlows(settings.limits, clock=clock, compose=self.sources.composer.compose),
             self.keys,
+            self.feed,
             clock=clock,
             random=secrets.token_bytes,
-            provide=lambda: self.provide,
+            provide=lambda: self.hooks.provide,
+            fetched=lambda: self.hooks.fetched,
+            prepare=self._prepare,
             secure=secure,
             cookie_name=chosen,
             origins=verifying.origins,
         )
         delivery = Delivery(self.issuer, clock=clock, refresh_path=around.refresh_path)
-        self.visits: Visits = Visits(self.issuer, delivery, clock=clock)
+        self.visits: Visits = Visits(self.issuer, delivery, self.freshness, clock=clock)
+        self.impersonations: Impersonations = Impersonations(
+            self.issuer, self.visits, clock=clock, may=lambda: self.hooks.may_impersonate
+        )
+        self.users: Users = Users(self.hooks, self.sources.directory)
+        self.named: NamedTokens = NamedTokens(
+            self.issuer, self.sources.templates, self.sources.composer
+        )
         self.endpoints: Endpoints = Endpoints(self.issuer, self.visits, delivery)
-        self.key_source: OwnKeySource = OwnKeySource(self.keys, clock)
-        self.freshness: OwnFreshness = OwnFreshness(clock)
-        performs = record_handlers(self.store)
+        self.key_source: OwnKeySource = OwnKeySource(self.keys, self.feed, clock)
+        performs = dict(record_handlers(self.store))
+        performs[Commit] = self._committing(performs[Commit])
         #: What performs asks, by their kind.
         self.handlers: dict[type[Ask[Any]], Callable[[Any], Any]] = {
-            **performs,
-            Consult: self._consult,
+            **self.metrics.measured(performs),
+            AwaitFlight: key_handlers()[AwaitFlight],
+            Consult: consulting(around.call),
             Tell: self._tell,
         }
         #: The same, awaited; no event loop waits for the store.
         self.ahandlers: dict[type[Ask[Any]], Callable[[Any], Any]] = {
-            **StoreThreads().perform(performs),
-            Consult: self._aconsult,
+            **self.metrics.ameasured(StoreThreads().perform(performs)),
+            AwaitFlight: async_key_handlers()[AwaitFlight],
+            Consult: aconsulting(around.acall or around.call),
             Tell: self._atell,
         }
         runtime, aruntime = Runtime(self.handlers), AsyncRuntime(self.ahandlers)
         self.run: Callable[[Flow[Any]], Any] = runtime.run
         self.arun: Callable[[Flow[Any]], Any] = aruntime.run
-        self.sessions: Sessions = Sessions(self.issuer, runtime)
-        self.asessions: AsyncSessions = AsyncSessions(self.issuer, aruntime)
+        self._thread: FeedThread | None = None
+        if settings.feed_thread:
+            # Of its own, or the thread would hold the app that it is to end with.
+            alone = Runtime(
+                {ReadLog: self.handlers[ReadLog], AwaitFlight: self.handlers[AwaitFlight]}
+            )
+            self._thread = FeedThread(self.feed, alone.run, settings.feed_interval)
+        sources, issuer = self.sources, self.issuer
+        self.sessions: Sessions = Sessions(issuer, self.named, sources, runtime)
+        self.asessions: AsyncSessions = AsyncSessions(issuer, self.named, sources, aruntime)
+        self.templates: Templates = Templates(sources.templates, sources.people, runtime)
+        self.atemplates: AsyncTemplates = AsyncTemplates(
+            sources.templates, sources.people, aruntime
+        )
+        self.directory: LocalDirectory = LocalDirectory(sources.directory, issuer, runtime)
+        self.adirectory: AsyncLocalDirectory = AsyncLocalDirectory(
+            sources.directory, issuer, aruntime
+        )
+
+    def _committing(self, commit: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        """What this process changes itself is in force here at once."""
+
+        def perform(ask: Commit) -> bool:
+            try:
+                return commit(ask)
+            finally:
+                if ask.log:
+                    self.feed.look_again()
+                if any(entry.subject == "template" for entry in ask.log):
+                    self.sources.shelf.look_again()
+
+        return perform
+
+    def _prepare(self, user_id: str) -> Flow[None]:
+        """Before somebody is signed in: what the app's own tables know of them is in step."""
+        if self.hooks.metadata_for is not None:
+            _ = yield from self.users.sync(user_id)
+
+    def attend(self) -> None:
+        """Have the feed's thread run, where there is to be one."""
+        if self._thread is not None:
+            self._thread.start()
 
     # --- at the start ---------------------------------------------------------------------
 
@@ -146,10 +233,10 @@ class Issuing:
                 )
             return given  # type: ignore[no-any-return]
         if given is None and not self.around.is_development:
-            logger.warning(
-                "session claims: %s is unset, so sessions are kept in %s",
-                self.settings.label("store"),
-                self.around.folder / "session_claims.db",
+            log(
+                "store-unset",
+                setting=self.settings.label("store"),
+                path=str(self.around.folder / "session_claims.db"),
             )
         try:
             return open_store(given or DEFAULT_STORE, folder=self.around.folder, make_folder=True)
@@ -214,7 +301,7 @@ class Issuing:
                 self.run(self.keys.check())
                 self._check_ring()
         except UnavailableError as error:
-            logger.warning("session claims: %s", error.message)
+            log("store-unchecked", problem=error.message)
         finally:
             self.store.close()
 
@@ -252,63 +339,43 @@ class Issuing:
             allow_missing_azp=True,  # a page that refreshes says no origin
         )
 
-    # --- asks for the app's code ----------------------------------------------------------
+    # --- at the end of a request ----------------------------------------------------------
 
-    def _consult(self, ask: Consult) -> Any:
-        result = self.around.call(ask.hook, *ask.arguments)
-        return wait_for(result) if iscoroutine(result) else result
+    def close(self, exchange: Exchange, status: int, header: Header = _no_header) -> None:
+        """Do what was left to do until the status is known; again if that was not the last word.
 
-    async def _aconsult(self, ask: Consult) -> Any:
-        call = self.around.acall or self.around.call
-        result = call(ask.hook, *ask.arguments)
-        return await result if isawaitable(result) else result
+        Args:
+            header: gives a header of the response by its name, or None.
+        """
+        if not self.visits.is_left(exchange):
+            return
+        try:
+            self.run(self.visits.close(exchange, status, header))
+        except UnavailableError as error:
+            _left_open(error)
+
+    async def aclose(self, exchange: Exchange, status: int, header: Header = _no_header) -> None:
+        """Async form of `close`."""
+        if not self.visits.is_left(exchange):
+            return
+        try:
+            await self.arun(self.visits.close(exchange, status, header))
+        except UnavailableError as error:
+            _left_open(error)
+
+    # --- what the app is told ----------------------------------------------------------
 
     def _tell(self, ask: Tell) -> None:
-        session_event(ask.event, ask.data)
+        self.metrics.told(ask.event, ask.data)
         if ask.event in EVENTS:
             self.around.tell(ask.event, ask.data)
 
     async def _atell(self, ask: Tell) -> None:
-        session_event(ask.event, ask.data)
+        self.metrics.told(ask.event, ask.data)
         if ask.event in EVENTS:
             await self.around.atell(ask.event, ask.data)
 
 
-def key_file(path: Path) -> str:
-    """The secret in a file that only its owner can read, made if it is not there.
-
-    Raises:
-        ConfigurationError: others can read it, or it cannot be made.
-    """
-    if not path.exists():
-        try:
-            _make_key_file(path)
-        except OSError as error:
-            raise ConfigurationError(
-                f"there is no SECRET_KEY, and {path} cannot be made ({error.strerror}); set"
-                " SECRET_KEY."
-            ) from None
-    try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise ConfigurationError(
-                f"{path} can be read by others; chmod 600 it, or set SECRET_KEY."
-            )
-        return path.read_text("ascii").strip()
-    except (OSError, UnicodeError):
-        raise ConfigurationError(f"{path} cannot be read; delete it, or set SECRET_KEY.") from None
-
-
-def _make_key_file(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        _ = file.write(secrets.token_urlsafe(32))
-    try:
-        os.link(draft, path)  # of two processes one is first, and none sees half a file
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()
-    logger.warning(
-        "session claims: there is no SECRET_KEY, so one was made in %s for development", path
-    )
+def _left_open(error: UnavailableError) -> None:
+    # The tokens are withdrawn already, so nobody holds what could not be revoked.
+    log("session-left-open", problem=error.message)

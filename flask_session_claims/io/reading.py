@@ -1,4 +1,4 @@
-"""One app's reading side, assembled: settings, verifier, and the way from request to `Auth`.
+"""One app's reading side, assembled: verifier, and the way from request to `Auth`.
 
 Adapters hold one of these per app; it knows no framework.
 """
@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ..core.asks import Fetch
-from ..core.auth import Auth
+from ..core.auth import Auth, auth_from_claims, signed_out
 from ..core.credentials import Credentials, credentials_from
-from ..core.errors import ConfigurationError, UnavailableError
-from ..core.freshness import Freshness
+from ..core.errors import ConfigurationError, TokenError, UnavailableError
+from ..core.flow import Flow
+from ..core.freshness import Claims, Freshness
 from ..core.refreshed import SeenClaims
 from ..core.request import Exchange, Transport, admit
-from ..core.schema import PREFIX
 from ..core.settings import GateSettings, VerifierSettings
+from ..core.validating import keys_of
+from ..core.validators import Validator
 from ..core.verifier import VerifierFlows
-from ..sessions.settings import IssuingSettings
-from .logs import logger, token_refused
+from .fetch import KeyFetcher
+from .metrics import Metrics
 from .verifiers import AsyncVerifier, Verifier
 
 if TYPE_CHECKING:
@@ -56,75 +58,6 @@ def _seen_by(refreshed: Refreshed | None) -> SeenClaims:
     return seen_claims() if given is None else given
 
 
-class AppSettings(NamedTuple):
-    """All settings of one app."""
-
-    gates: GateSettings
-    verifier: VerifierSettings
-    #: Only looked at where the app is its own issuer.
-    issuing: IssuingSettings
-
-
-def settings_from(
-    mapping: Mapping[str, Any],
-    overrides: Mapping[str, Any],
-    *,
-    prefix: str = PREFIX,
-    environ: Mapping[str, str] | None = None,
-) -> AppSettings:
-    """The settings of an app, from its configuration and the keywords given in code.
-
-    Raises:
-        ConfigurationError: naming the key, what it got and what to write.
-    """
-    given = {**mapping, **{prefix + name.upper(): value for name, value in overrides.items()}}
-    environment = os.environ if environ is None else environ
-    also = (VerifierSettings, IssuingSettings)
-    gates = GateSettings.from_mapping(given, prefix, also=also, keywords=overrides)
-    if gates.require_issuer and given.get(prefix + "ISSUER") is None:
-        raise ConfigurationError(
-            f"{gates.label('issuer')}: is unset, and {gates.label('require_issuer')} is on; write"
-            ' your issuer\'s URL, "clerk" or "self".'
-        )
-    settings = VerifierSettings.from_mapping(
-        given, prefix, also=also, fallbacks=environment, keywords=overrides
-    )
-    issuing = IssuingSettings.from_mapping(
-        given, prefix, also=(*also, GateSettings), keywords=overrides
-    )
-    if not settings.is_self:
-        _refuse_unused(issuing)
-    return AppSettings(gates, settings, issuing)
-
-
-def _refuse_unused(issuing: IssuingSettings) -> None:
-    """Settings of an issuer that the app does not have are a misunderstanding."""
-    for name in issuing.provenance:
-        issuing.refuse(
-            name,
-            f"is set, but the sessions are another issuer's; leave it out, or write"
-            f' {issuing.label("issuer")} = "self" and no key of another issuer.',
-        )
-
-
-def announce(settings: VerifierSettings, issuing: Issuing | None = None) -> None:
-    """The one line that the start logs, and a warning where `azp` goes unchecked."""
-    if issuing is not None:
-        keys = "given" if issuing.keyring is None else "made and rotated in the store"
-        logger.info("session claims: issuer self, store %s, keys %s", issuing.address(), keys)
-        return
-    source = settings.key_source
-    where = getattr(source, "url", None) or f"{len(source)} given"  # type: ignore[arg-type]
-    logger.info("session claims: issuer %s, keys %s", settings.issuer, where)
-    if settings.parties is None:
-        logger.warning(
-            "session claims: neither %s nor %s is set, so azp is not checked: a token made for"
-            " another app of the same issuer signs in here",
-            settings.label("authorized_parties"),
-            settings.label("origins"),
-        )
-
-
 class _Side:
     """What `Reading` and `AsyncReading` share: all that needs no waiting."""
 
@@ -132,11 +65,15 @@ class _Side:
     settings: VerifierSettings
     transport: Transport
     wants_page: Callable[[], bool | None] | None = None
+    #: What holds wherever somebody has to be signed in.
+    validators: tuple[Validator, ...] = ()
     _flows: VerifierFlows
     _refreshed: Refreshed | None
     _seen: SeenClaims
     #: UTC seconds.
     clock: Callable[[], float]
+    #: What operators are told.
+    metrics: Metrics
     #: The app's own issuer, if it is one; and its name when the verifier was made.
     issuing: Issuing | None
     _named: str | None = None
@@ -162,11 +99,14 @@ class _Side:
         return auth
 
     def _is_refused(self, auth: Auth) -> bool:
-        """Whether a token was refused, which is logged here and told by the caller."""
+        """Whether a token was refused, which operators hear here and the app from the caller."""
         if auth.is_authenticated or auth.source is None:
             return False
-        token_refused(auth.reason or "", auth.source)
+        self.metrics.refused(auth.reason or "", auth.source)
         return True
+
+    def _is_in_time(self, auth: Auth) -> bool:
+        return auth.is_authenticated and self.clock() < (auth.expires_at or 0)
 
     def _changes(self, auth: Auth) -> frozenset[str] | None:
         """The claims that a newly verified token changed, if anybody listens.
@@ -174,13 +114,59 @@ class _Side:
         Asked ahead of the cross-site policy, which judges a request: its token is known from
         then on, and would not come here again.
         """
-        told = self._refreshed
-        if self.issuing is not None:
-            return None  # told where they are changed
+        told, issuing = self._refreshed, self.issuing
         if told is None or not auth.is_authenticated or not told.is_heard():
             return None
+        if issuing is not None:  # a change is told where it is made, and where it is met
+            return issuing.freshness.take_changed(auth.session_id or "")
         claims = auth.session_claims
         return self._seen.note(auth.session_id, claims.get("iat"), claims)
+
+    def _own(self) -> Issuing:
+        if self.issuing is None:
+            raise ConfigurationError(
+                "live=True: the sessions of this app are another issuer's, whose store cannot be"
+                " read; leave it out."
+            )
+        return self.issuing
+
+    def mint(self, auth: Auth, template: str) -> str:
+        """A token of a named template for who is signed in.
+
+        Raises:
+            ConfigurationError: the sessions are another issuer's.
+        """
+        issuing = self._of_templates(template)
+        return str(issuing.run(issuing.named.mint(auth.session_id or "", template)))
+
+    async def amint(self, auth: Auth, template: str) -> str:
+        """Async form of `mint`."""
+        issuing = self._of_templates(template)
+        return str(await issuing.arun(issuing.named.mint(auth.session_id or "", template)))
+
+    def _of_templates(self, template: str) -> Issuing:
+        if self.issuing is None:
+            raise ConfigurationError(
+                f"get_token(template={template!r}): the sessions are those of"
+                f" {self.settings.issuer}; ask there for such a token, or leave template out."
+            )
+        return self.issuing
+
+    def _bring(
+        self, issuing: Issuing, exchange: Exchange, validators: Sequence[Validator]
+    ) -> Flow[Auth | None]:
+        """Fetch the claims of these validators; who is refused, if the session has ended."""
+        from ..sessions.refetching import bring  # an app that only reads tokens loads none of it
+
+        yield from bring(issuing.visits, exchange, validators)
+        auth = exchange.settled
+        return auth if isinstance(auth, Auth) and self._is_refused(auth) else None
+
+    def _confirmed(self, exchange: Exchange, auth: Auth, claims: Claims) -> Auth:
+        """Let the claims that the record gave stand for the rest of the request."""
+        if claims is not auth.session_claims:
+            exchange.settled = auth = auth_from_claims(claims, auth.source)
+        return auth
 
 
 class Reading(_Side):
@@ -198,8 +184,10 @@ class Reading(_Side):
         rejected: Rejected,
         refreshed: Refreshed | None = None,
         issuing: Issuing | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.gates = gates
+        self.metrics: Metrics = metrics or Metrics()
         self.transport = transport
         self.settings: VerifierSettings = settings
         self.issuing = issuing
@@ -209,7 +197,13 @@ class Reading(_Side):
         self._seen = _seen_by(refreshed)
         self.verifier: Verifier
         if issuing is None:
-            self.verifier = Verifier(settings, clock=clock, fetch=fetch, freshness=freshness)
+            self.verifier = Verifier(
+                settings,
+                clock=clock,
+                fetch=fetch or KeyFetcher(self.metrics.fetched),
+                freshness=freshness,
+                notify=self.metrics.keys,
+            )
             self._flows = self.verifier.flows
         else:
             self._be(issuing, issuing.issuer.name)
@@ -230,9 +224,58 @@ class Reading(_Side):
 
     def open(self, issuing: Issuing) -> None:
         """Have the verifier of own tokens ready, if their issuer has a name by now."""
+        issuing.attend()
         name = issuing.issuer.name or issuing.run(issuing.issuer.opened())
         if name != self._named:
             self._be(issuing, name)
+
+    def confirm(self, exchange: Exchange) -> None:
+        """Have the session's record read, whatever its token says.
+
+        Raises:
+            ConfigurationError: the sessions are another issuer's.
+        """
+        issuing, auth = self._own(), exchange.outcome()
+        exchange.confirmed = True
+        if not isinstance(auth, Auth) or not auth.is_authenticated:
+            return
+        try:
+            claims = issuing.run(issuing.freshness.live(cast("Claims", auth.session_claims)))
+        except TokenError as error:
+            exchange.settled = refused = signed_out(error.code, source=auth.source)
+            if self._is_refused(refused):
+                self._rejected(error.code, auth.source)
+        except UnavailableError as error:
+            exchange.settled = error
+        else:
+            new = self._confirmed(exchange, auth, claims)
+            changed = self._changes(new)
+            if changed is not None and self._refreshed is not None:
+                self._refreshed.tell(new, changed)
+
+    def refetch(self, exchange: Exchange, validators: Sequence[Validator]) -> None:
+        """Have the claims of these validators fetched and put into the session.
+
+        Those of another issuer's session stay as they are.
+        """
+        exchange.refetched |= keys_of(validators)
+        if self.issuing is not None:
+            ended = self.issuing.run(self._bring(self.issuing, exchange, validators))
+            if ended is not None:
+                self._rejected(ended.reason or "", ended.source)
+
+    def is_current(self, auth: Auth) -> bool:
+        """Whether an `Auth` still holds: the session lives, and its claims are these.
+
+        Of another issuer's session only the token's time is known.
+
+        Raises:
+            UnavailableError: it cannot be told now.
+        """
+        if not auth.is_authenticated or self.issuing is None:
+            return self._is_in_time(auth)
+        claims = cast("Claims", auth.session_claims)
+        return bool(self.issuing.run(self.issuing.freshness.is_current(claims)))
 
     def now(self, exchange: Exchange) -> Auth:
         """Token, then cross-site policy; a refusal is logged and told.
@@ -273,8 +316,10 @@ class AsyncReading(_Side):
         rejected: AsyncRejected,
         refreshed: Refreshed | None = None,
         issuing: Issuing | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.gates = gates
+        self.metrics: Metrics = metrics or Metrics()
         self.transport = transport
         self.settings: VerifierSettings = settings
         self.issuing = issuing
@@ -284,7 +329,13 @@ class AsyncReading(_Side):
         self._seen = _seen_by(refreshed)
         self.verifier: AsyncVerifier
         if issuing is None:
-            self.verifier = AsyncVerifier(settings, clock=clock, fetch=fetch, freshness=freshness)
+            self.verifier = AsyncVerifier(
+                settings,
+                clock=clock,
+                fetch=fetch or KeyFetcher(self.metrics.fetched),
+                freshness=freshness,
+                notify=self.metrics.keys,
+            )
             self._flows = self.verifier.flows
         else:
             self._be(issuing, issuing.issuer.name)
@@ -305,6 +356,7 @@ class AsyncReading(_Side):
 
     async def open(self, issuing: Issuing) -> None:
         """Async form of `Reading.open`."""
+        issuing.attend()
         name = issuing.issuer.name or await issuing.arun(issuing.issuer.opened())
         if name != self._named:
             self._be(issuing, name)
@@ -315,6 +367,59 @@ class AsyncReading(_Side):
             exchange.settled = await self.authenticate(exchange)
         except UnavailableError as error:
             exchange.settled = error
+
+    def confirm(self, exchange: Exchange) -> None:
+        """Refuses: it must be awaited, before the view."""
+        raise ConfigurationError(
+            "live=True: the session was not read before this gate; is the session claims hook or"
+            " middleware installed ahead of this code?"
+        )
+
+    async def aconfirm(self, exchange: Exchange) -> None:
+        """Async form of `Reading.confirm`."""
+        issuing = self._own()
+        if exchange.settled is None:
+            await self.settle(exchange)
+        auth = exchange.settled
+        exchange.confirmed = True
+        if not isinstance(auth, Auth) or not auth.is_authenticated:
+            return
+        freshness = issuing.freshness
+        try:
+            claims = await issuing.arun(freshness.live(cast("Claims", auth.session_claims)))
+        except TokenError as error:
+            exchange.settled = refused = signed_out(error.code, source=auth.source)
+            if self._is_refused(refused):
+                await self._rejected(error.code, auth.source)
+        except UnavailableError as error:
+            exchange.settled = error
+        else:
+            new = self._confirmed(exchange, auth, claims)
+            changed = self._changes(new)
+            if changed is not None and self._refreshed is not None:
+                await self._refreshed.tell(new, changed)
+
+    def refetch(self, exchange: Exchange, validators: Sequence[Validator]) -> None:
+        """Refuses: it must be awaited, before the view."""
+        raise ConfigurationError(
+            "validators: claims were not fetched before this gate; is the session claims hook or"
+            " middleware installed ahead of this code?"
+        )
+
+    async def arefetch(self, exchange: Exchange, validators: Sequence[Validator]) -> None:
+        """Async form of `Reading.refetch`."""
+        exchange.refetched |= keys_of(validators)
+        if self.issuing is not None:
+            ended = await self.issuing.arun(self._bring(self.issuing, exchange, validators))
+            if ended is not None:
+                await self._rejected(ended.reason or "", ended.source)
+
+    async def is_current(self, auth: Auth) -> bool:
+        """Async form of `Reading.is_current`."""
+        if not auth.is_authenticated or self.issuing is None:
+            return self._is_in_time(auth)
+        claims = cast("Claims", auth.session_claims)
+        return bool(await self.issuing.arun(self.issuing.freshness.is_current(claims)))
 
     def now(self, exchange: Exchange) -> Auth:
         """Refuses: who it is must be settled before it is read."""

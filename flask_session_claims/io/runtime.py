@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from ..core.asks import AwaitFetch, BeginFetch, Fetch, Flight
+from ..core.asks import AwaitFlight, BeginFetch, Fetch, Flight
 from ..core.flow import Ask, Flow, arun, run
 from .fetch import KeyFetcher
 
@@ -49,7 +49,7 @@ def key_handlers(fetch: Fetch | None = None) -> dict[type[Ask[Any]], Handler]:
     fetcher: Fetch = fetch or KeyFetcher()
     return {
         BeginFetch: lambda ask: _begin(fetcher, ask),
-        AwaitFetch: lambda ask: ask.flight.wait(ask.timeout),
+        AwaitFlight: lambda ask: ask.flight.wait(ask.timeout),
     }
 
 
@@ -64,7 +64,7 @@ def async_key_handlers(fetch: Fetch | None = None) -> dict[type[Ask[Any]], Async
     async def begin(ask: BeginFetch) -> Any:
         return _begin(fetcher, ask)
 
-    async def wait(ask: AwaitFetch) -> None:
+    async def wait(ask: AwaitFlight) -> None:
         import asyncio  # sync applications never pay for it
 
         loop = asyncio.get_running_loop()
@@ -72,4 +72,4 @@ def async_key_handlers(fetch: Fetch | None = None) -> dict[type[Ask[Any]], Async
         while not ask.flight.done() and loop.time() < deadline:
             await asyncio.sleep(_POLL)
 
-    return {BeginFetch: begin, AwaitFetch: wait}
+    return {BeginFetch: begin, AwaitFlight: wait}

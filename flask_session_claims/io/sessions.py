@@ -5,15 +5,20 @@ One logic, two ways to wait; the twins stand one under the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import ConfigurationError
+from ..core.flow import Flow
+from ..core.validating import checked
 
 if TYPE_CHECKING:
+    from ..core.validating import Failure
+    from ..core.validators import Validator
     from ..sessions.issuer import Issuer
     from ..sessions.model import Act, Issued, Session
+    from ..sessions.named import NamedTokens
     from .runtime import AsyncRuntime, Runtime
+    from .sources import Sources
 
 
 class Sessions:
@@ -23,8 +28,11 @@ class Sessions:
     (an argument of the wrong kind); nothing is half done then.
     """
 
-    def __init__(self, issuer: Issuer, runtime: Runtime) -> None:
-        self._issuer, self._run = issuer, runtime.run
+    def __init__(
+        self, issuer: Issuer, named: NamedTokens, sources: Sources, runtime: Runtime
+    ) -> None:
+        self._issuer, self._named, self._sources = issuer, named, sources
+        self._run = runtime.run
 
     def create(
         self,
@@ -45,10 +53,12 @@ class Sessions:
             data: server-only data, in no token.
             persistent: whether its cookies outlive the browser's own session.
             lifetime: seconds until it ends in any case, instead of the usual.
+            org_id: the organisation to be active, of which the user must be a member.
             device, address: what the user may know it by.
 
         Raises:
             ClaimsRefused: claims or data cannot be kept; it says which.
+            SessionError: `membership-missing`.
         """
         given = _given(claims, data, org_id, persistent, lifetime, device, address)
         return self._run(self._issuer.create(user_id, **given))
@@ -95,16 +105,30 @@ class Sessions:
     def mint(
         self, session_id: str, template: str | None = None, lifetime: float | None = None
     ) -> str:
-        """A session token of a live session, for another service perhaps.
+        """A session token of a live session, or a token of a named template for its user.
 
         Args:
-            lifetime: seconds, 5 to 3600; None: the usual. It never outlives the session.
+            template: its name; a token of it is no session token, and signs nobody in.
+            lifetime: seconds; None: the usual. Of a session token 5 to 3600, and never longer
+                than the session; of a template's 30 to 315,360,000.
 
         Raises:
-            SessionError: `session-unknown`.
+            SessionError: `session-unknown`, `template-unknown`.
+            ClaimsRefused: what the template gives is too large.
         """
-        _refuse_template(template)
-        return self._run(self._issuer.mint(session_id, lifetime=lifetime))
+        return self._run(_minted(self._issuer, self._named, session_id, template, lifetime))
+
+    def validate_claims(
+        self, session_id: str, validators: Sequence[Validator]
+    ) -> tuple[Failure, ...] | None:
+        """The validators that do not let a session pass, with their reasons; empty: all do.
+
+        Claims that are missing or too old are fetched first. None: there is no live session.
+
+        Raises:
+            ConfigurationError: `validator-failed`: one could not tell.
+        """
+        return self._run(_validated(self._issuer, session_id, validators))
 
     def revoke(self, session_id: str) -> bool:
         """End a session; whether it was live."""
@@ -120,14 +144,17 @@ class Sessions:
 
     def prune(self) -> int:
         """Forget what has been over for a day; how many records were deleted."""
-        return self._run(self._issuer.flows.prune())
+        return self._run(_pruned(self._issuer, self._sources))
 
 
 class AsyncSessions:
     """Async form of `Sessions`; no event loop waits for a store."""
 
-    def __init__(self, issuer: Issuer, runtime: AsyncRuntime) -> None:
-        self._issuer, self._run = issuer, runtime.run
+    def __init__(
+        self, issuer: Issuer, named: NamedTokens, sources: Sources, runtime: AsyncRuntime
+    ) -> None:
+        self._issuer, self._named, self._sources = issuer, named, sources
+        self._run = runtime.run
 
     async def create(
         self,
@@ -173,8 +200,13 @@ class AsyncSessions:
         self, session_id: str, template: str | None = None, lifetime: float | None = None
     ) -> str:
         """Async form of `Sessions.mint`."""
-        _refuse_template(template)
-        return await self._run(self._issuer.mint(session_id, lifetime=lifetime))
+        return await self._run(_minted(self._issuer, self._named, session_id, template, lifetime))
+
+    async def validate_claims(
+        self, session_id: str, validators: Sequence[Validator]
+    ) -> tuple[Failure, ...] | None:
+        """Async form of `Sessions.validate_claims`."""
+        return await self._run(_validated(self._issuer, session_id, validators))
 
     async def revoke(self, session_id: str) -> bool:
         """Async form of `Sessions.revoke`."""
@@ -190,7 +222,7 @@ class AsyncSessions:
 
     async def prune(self) -> int:
         """Async form of `Sessions.prune`."""
-        return await self._run(self._issuer.flows.prune())
+        return await self._run(_pruned(self._issuer, self._sources))
 
 
 def _given(
@@ -213,9 +245,26 @@ def _given(
     }
 
 
-def _refuse_template(template: str | None) -> None:
-    if template is not None:
-        raise ConfigurationError(
-            f"template got {template!r}: there are no named templates in this release; leave it"
-            " out."
-        )
+def _minted(
+    issuer: Issuer,
+    named: NamedTokens,
+    session_id: str,
+    template: str | None,
+    lifetime: float | None,
+) -> Flow[str]:
+    if template is None:
+        return issuer.mint(session_id, lifetime=lifetime)
+    return named.mint(session_id, template, lifetime=lifetime)
+
+
+def _validated(
+    issuer: Issuer, session_id: str, validators: Sequence[Validator]
+) -> Flow[tuple[Failure, ...] | None]:
+    from ..sessions.refetching import validated  # most apps fetch no claims
+
+    return validated(issuer.flows, session_id, checked(validators), issuer.clock())
+
+
+def _pruned(issuer: Issuer, sources: Sources) -> Flow[int]:
+    sessions = yield from issuer.flows.prune()
+    return sessions + (yield from sources.prune())

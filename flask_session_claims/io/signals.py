@@ -13,7 +13,7 @@ from typing import Any, Final
 from blinker import NamedSignal, Namespace
 
 from .executor import wait_for
-from .logs import logger
+from .logs import log
 
 _namespace: Final = Namespace()
 
@@ -44,6 +44,18 @@ claims_oversize: Final = _namespace.signal("claims-oversize")
 #: Another key signs now. `kid`.
 keys_rotated: Final = _namespace.signal("keys-rotated")
 
+#: Another organisation is active in a session. `auth`; `previous`: the id of the one before.
+organization_switched: Final = _namespace.signal("organization-switched")
+
+#: A user's metadata were changed. `user_id`; `kinds`: of "public", "private", "unsafe".
+user_metadata_changed: Final = _namespace.signal("user-metadata-changed")
+
+#: Somebody acts for a user. `actor`: their own `Session`; `session`: the user's; `reason`.
+impersonation_started: Final = _namespace.signal("impersonation-started")
+
+#: They no longer do, by their own act. `session_id`, `user_id`; `actor`: the `act` claim.
+impersonation_stopped: Final = _namespace.signal("impersonation-stopped")
+
 #: What an issuer tells of, by name.
 SESSION_SIGNALS: Final[dict[str, NamedSignal]] = {
     "claims_refreshed": claims_refreshed,
@@ -53,6 +65,10 @@ SESSION_SIGNALS: Final[dict[str, NamedSignal]] = {
     "refresh_token_reused": refresh_token_reused,
     "claims_oversize": claims_oversize,
     "keys_rotated": keys_rotated,
+    "organization_switched": organization_switched,
+    "user_metadata_changed": user_metadata_changed,
+    "impersonation_started": impersonation_started,
+    "impersonation_stopped": impersonation_stopped,
 }
 
 SyncWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -66,8 +82,8 @@ def emit(
         return
     try:
         signal.send(sender, _async_wrapper=wrapper or _waited, **data)
-    except Exception:
-        logger.exception("a receiver of %r failed", signal.name)
+    except Exception as error:
+        log("receiver-failed", exc_info=error, signal=signal.name)
 
 
 async def aemit(
@@ -78,8 +94,8 @@ async def aemit(
         return
     try:
         await signal.send_async(sender, _sync_wrapper=wrapper or _awaitable, **data)
-    except Exception:
-        logger.exception("a receiver of %r failed", signal.name)
+    except Exception as error:
+        log("receiver-failed", exc_info=error, signal=signal.name)
 
 
 def _waited(receiver: Callable[..., Any]) -> Callable[..., Any]:

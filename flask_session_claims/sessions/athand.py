@@ -1,6 +1,6 @@
 """The keys as one process has them at hand: what signs, what is published, what verifies.
 
-They are read again every second, and at once when the log tells of keys. A process goes on with
+They are read again when the log tells of keys, and every half minute. A process goes on with
 what it has while the store cannot be had, and while the app is moved to another secret: then a
 newer process has wrapped the keys anew, and this one can no longer open them. Who only verifies
 makes no keys: before the first sign-in there is no store, and no token to verify.
@@ -20,10 +20,12 @@ from .published import Document, key_set
 from .records import LoadRecord
 from .vault import Signer
 
-#: Seconds: how late a key that was removed is missed. One small read for all requests of a second.
-LOOK_EVERY: Final = 1.0
+#: Seconds after which the keys are read again, though the log has told nothing of them.
+LOOK_EVERY: Final = 30.0
 #: Seconds for which keys serve that cannot be read again, and the pause between attempts.
 STALE_FOR: Final = 3_600.0
+#: Seconds for which a token may live that is signed by a key which rotates.
+ROTATING: Final = 86_400.0
 PAUSE: Final = 1.0
 
 
@@ -42,8 +44,8 @@ class OwnKeys(Protocol):
         """Return if the key that signs can be opened, or if there is none yet."""
         ...
 
-    def signer(self) -> Flow[Signer]:
-        """What signs session tokens now."""
+    def signer(self, seconds: float = 0) -> Flow[Signer]:
+        """What signs tokens now that live for so long."""
         ...
 
     def document(self) -> Flow[Document]:
@@ -92,13 +94,15 @@ class KeysAtHand:
             return None
         return held.keys
 
-    def signer(self) -> Flow[Signer]:
-        """What signs session tokens now.
+    def signer(self, seconds: float = 0) -> Flow[Signer]:
+        """What signs tokens now that live for so long; beyond a day a key that stays.
 
         Raises:
             ConfigurationError: the keys cannot be opened.
             UnavailableError: the keys cannot be had.
         """
+        if seconds > ROTATING:
+            return (yield from self._static())
         held, now = (yield from self._attend()), self._clock()
         current = held.ring.signing("session", now)
         if current is not None and current.kid in held.signers:
@@ -107,6 +111,13 @@ class KeysAtHand:
         for key in reversed(held.ring.of("session")):
             if key.kid in held.signers and key.signs_from <= now:
                 return held.signers[key.kid]
+        if current is None:
+            raise UnavailableError("There is no signing key.", code="keyring-empty")
+        return self._flows.signer(current)
+
+    def _static(self) -> Flow[Signer]:
+        ring = yield from self._flows.static()
+        current = ring.signing("static", self._clock())
         if current is None:
             raise UnavailableError("There is no signing key.", code="keyring-empty")
         return self._flows.signer(current)

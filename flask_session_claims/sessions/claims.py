@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from ..core.claims import PROTECTED_NAMES
+from ..core.claims import is_protected
 from ..core.jsontext import FrozenDict, FrozenList
 from .faults import ClaimsRefused
 from .limits import CLAIMS_BYTES, LAYER_BYTES
@@ -30,15 +29,6 @@ NO_CLAIMS: Final[Claims] = FrozenDict()
 def no_claims() -> Claims:
     """The default of a field; before Python 3.11 no kind of dict may be one itself."""
     return NO_CLAIMS
-
-
-def _spelling(name: str) -> str:
-    # Some readers fold case (Go's encoding/json does), others normalise: for them "Sub" or a
-    # full-width "sub" would be a second subject.
-    return unicodedata.normalize("NFKC", name).strip().casefold()
-
-
-_PROTECTED: Final = {_spelling(name): name for name in PROTECTED_NAMES}
 
 
 def plain_object(given: object, what: str) -> Claims:
@@ -83,7 +73,7 @@ def _plain(value: object, where: str, depth: int) -> object:
 
 
 def _check_text(text: str, where: str) -> None:
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ClaimsRefused(f"{where} holds half a surrogate pair, which UTF-8 does not have.")
 
 
@@ -102,7 +92,7 @@ def accept(given: object, what: str = "claims") -> Claims:
     for name in claims:
         if not 0 < len(name) <= MAX_NAME:
             raise ClaimsRefused(f"{what}: a claim's name has 1 to {MAX_NAME} characters.")
-    protected = [name for name in claims if _spelling(name) in _PROTECTED]
+    protected = [name for name in claims if is_protected(name)]
     if protected:
         listed = ", ".join(map(repr, protected))
         raise ClaimsRefused(
@@ -145,8 +135,20 @@ class Layers:
     @property
     def effective(self) -> Claims:
         """The claims as a token carries them."""
-        together = {**self.template, **self.provided, **self.own}
-        return FrozenDict({n: value for n, value in together.items() if value is not None})
+        together = dict(self.template)  # what a template looked up in vain is there as null
+        for layer in (self.provided, self.own):
+            for name, value in layer.items():
+                if value is None:
+                    _ = together.pop(name, None)
+                else:
+                    together[name] = value
+        return FrozenDict(together)
+
+    def with_template(self, template: Claims) -> Layers:
+        """With another template layer; refused if it does not fit."""
+        layers = replace(self, template=template)
+        check_size(layers.effective, CLAIMS_BYTES, "the claims")
+        return layers
 
     def merged(self, patch: Claims) -> Layers:
         """With `patch` merged into the own layer, one level deep; refused if it does not fit."""

@@ -20,7 +20,8 @@ class Consult(Ask[Any]):
 #: What adapters have a signal for.
 EVENTS: Final = frozenset({
     "claims_refreshed", "session_created", "session_refreshed", "session_revoked",
-    "refresh_token_reused", "claims_oversize", "keys_rotated",
+    "refresh_token_reused", "claims_oversize", "keys_rotated", "organization_switched",
+    "user_metadata_changed", "impersonation_started", "impersonation_stopped",
 })  # fmt: skip
 
 

@@ -98,7 +98,7 @@ class Endpoints:
 
     def key_set(self) -> Flow[Document]:
         """GET: the public keys (RFC 7517 §5)."""
-        return self._issuer.keys.document()
+        return self._issuer.key_set()
 
     def openid_configuration(self) -> Flow[Document]:
         """GET: where the key set is.

@@ -15,6 +15,7 @@ REFRESH_REFUSALS: Final[dict[str, str]] = {
     "refresh-token-invalid": "The refresh token is malformed or was never issued.",
     "refresh-token-reused": "The refresh token was used before; its session has ended.",
     "refresh-token-ahead": "The refresh token is newer than the store; was a backup restored?",
+    "refresh-token-replaced": "The refresh token was replaced by another.",
     "refresh-session-mismatch": "The refresh token belongs to another session.",
     "session-revoked": "The session has ended.",
     "session-expired": "The session has ended.",
@@ -64,11 +65,52 @@ class ClaimsRefused(SessionError):
         self.names: tuple[str, ...] = tuple(names)
 
 
-class OriginRefused(SessionError):
+class SessionUnknown(SessionError):
+    """There is no such session, or it has ended."""
+
+    code = "session-unknown"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such session, or it has ended.")
+
+
+class ActRefused(SessionError):
+    """What who is signed in may not do (403); nothing was done. In a view it is the answer."""
+
+    status = 403
+
+
+class OriginRefused(ActRefused):
     """A sign-in or sign-out that another site may have caused (login CSRF); nothing was done."""
 
     code = "request-origin-refused"
-    status = 403
 
     def __init__(self) -> None:
         super().__init__("This request did not come from a page of this site.")
+
+
+class NotAMember(ActRefused):
+    """The user is in no such organisation; whether there is one is not told."""
+
+    code = "membership-missing"
+
+    def __init__(self) -> None:
+        super().__init__("The user is no member of such an organisation.")
+
+
+class ActorRefused(ActRefused):
+    """Only the user may do this, not somebody who acts for them."""
+
+    code = "actor-refused"
+
+    def __init__(self) -> None:
+        super().__init__("This cannot be done while acting for somebody else.")
+
+
+class ImpersonationRefused(ActRefused):
+    """Who is signed in may not act for that user."""
+
+    code = "impersonation-refused"
+
+    def __init__(self) -> None:
+        super().__init__("You may not act for this user.")

@@ -42,7 +42,7 @@ class GivenAtHand:
     def check(self) -> Flow[None]:
         yield from ()
 
-    def signer(self) -> Flow[Signer]:
+    def signer(self, seconds: float = 0) -> Flow[Signer]:
         yield from ()
         return self._signer
 

@@ -60,4 +60,4 @@ def is_number(value: object) -> bool:
     """Whether it can be a number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value)
+    return isinstance(value, int) or math.isfinite(value)  # which no integer is too large for

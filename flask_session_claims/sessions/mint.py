@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..core.access import Organization
-from ..core.claims import PROTECTED_NAMES, SESSION_CATEGORY
+from ..core.claims import PROTECTED_NAMES, SESSION_CATEGORY, TEMPLATE_CATEGORY
 from ..core.errors import ConfigurationError, SessionError
 from ..core.jsontext import FrozenDict, FrozenList
 from . import claims as _claims
 from .claims import Claims
 from .limits import CLAIMS_BYTES, TOKEN_LIFETIMES, is_number
 from .model import Session
+from .organizations import compact, flat
+from .templates.options import TemplateOptions
 from .tokens import b64url
 from .vault import Signer
 
@@ -45,6 +47,8 @@ class TokenPolicy:
     lifetime: float = 300
     #: Name of the cookie that has to hold the token.
     cookie_name: str = "__Host-session"
+    #: Whether the organisation is said in the compact form of the second version.
+    compact: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.issuer, str) or not self.issuer:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -82,7 +86,6 @@ def mint(
     rev: int,
     token_id: bytes,
     azp: str | None = None,
-    organization: Organization | None = None,
     expires_at: int | None = None,
 ) -> Minted:
     """The token of a live session; it never outlives the session.
@@ -91,15 +94,12 @@ def mint(
         rev: position of the log that was read before the session was.
         token_id: ID_BYTES random bytes, so that no two tokens are the same.
         azp: the origin that the token is for, if it is known and allowed.
-        organization: what the user is in the session's organisation; None: its id is all that
-            is known.
         expires_at: when the token ends that this one stands in for; else it lives as long as
             the policy says.
 
     Raises:
         ClaimsRefused: `claims-too-large`; `names` are the largest, biggest first.
         SessionError: the session has ended.
-        ConfigurationError: `organization` is another than the session's.
     """
     if session.expires_at <= now:
         raise SessionError("The session has ended.", code="session-expired")
@@ -120,7 +120,7 @@ def mint(
     }
     if azp:
         said["azp"] = azp
-    said.update(_organization_claims(session, organization))
+    said.update(spoken(session, policy, issued_at))
     said.update(custom)
     body = b64url(_claims.encode(said))
     start = f"{_header(signer.algorithm, signer.kid)}.{body}"
@@ -133,20 +133,73 @@ def mint(
 
 
 @functools.lru_cache(maxsize=16)
-def _header(algorithm: str, kid: str) -> str:
-    header = {"alg": algorithm, "kid": kid, "typ": "JWT", "cat": SESSION_CATEGORY}
+def _header(algorithm: str, kid: str, category: str = SESSION_CATEGORY) -> str:
+    header = {"alg": algorithm, "kid": kid, "typ": "JWT", "cat": category}
     return b64url(_claims.encode(header))
 
 
-def _organization_claims(session: Session, organization: Organization | None) -> dict[str, Any]:
-    """The flat claims of the first version; none where no organisation is active."""
-    known = organization or Organization(session.org_id)
-    if known.id != session.org_id:
-        raise ConfigurationError("organization is not the one that is active in the session.")
-    if known.id is None:
-        return {}
-    claims = {"org_id": known.id, "org_slug": known.slug, "org_role": known.role}
-    named: dict[str, Any] = {name: text for name, text in claims.items() if text is not None}
-    if known.permissions:
-        named["org_permissions"] = FrozenList(known.permissions)
-    return named
+#: Claims of the issuer that change while a session lives.
+SPOKEN: Final = frozenset(
+    {"act", "fva", "v", "o", "fea", "org_id", "org_slug", "org_role", "org_permissions"}
+)
+
+
+def spoken(session: Session, policy: TokenPolicy, at: float) -> dict[str, Any]:
+    """What a token of that moment says of the session beside the custom claims.
+
+    Who acts (RFC 8693 §4.1), how long ago each factor was verified, the active organisation.
+    """
+    said: dict[str, Any] = {}
+    if session.actor is not None:
+        said["act"] = FrozenDict({"iss": policy.issuer, **session.actor})
+    factors = (session.first_verified_at, session.second_verified_at)
+    if any(factor is not None for factor in factors):
+        said["fva"] = FrozenList(_minutes(factor, at) for factor in factors)
+    if session.org_id is None:
+        return said
+    known = Organization(
+        session.org_id, session.org_slug, session.org_role, session.org_permissions
+    )
+    return {**said, **(compact(known) if policy.compact else flat(known))}
+
+
+def _minutes(verified_at: float | None, at: float) -> int:
+    """Whole minutes, begun ones not counted; -1: never."""
+    return -1 if verified_at is None else max(0, math.floor((at - verified_at) / 60))
+
+
+def named(
+    session: Session,
+    signer: Signer,
+    policy: TokenPolicy,
+    claims: Claims,
+    options: TemplateOptions,
+    *,
+    now: float,
+    token_id: bytes,
+    azp: str | None = None,
+    lifetime: float | None = None,
+) -> str:
+    """A token of a named template: for another service, and no session token here.
+
+    Args:
+        claims: what the template gave.
+        lifetime: seconds, instead of the template's own.
+    """
+    issued_at = math.floor(now)
+    said: dict[str, Any] = {
+        "iss": policy.issuer,
+        "sub": session.user_id,
+        "iat": issued_at,
+        "nbf": math.floor(issued_at - options.skew),
+        "exp": math.floor(issued_at + (options.lifetime if lifetime is None else lifetime)),
+        "jti": b64url(token_id),
+    }
+    if azp:
+        said["azp"] = azp
+    if options.aud is not None:
+        said["aud"] = options.aud
+    said.update((n, value) for n, value in claims.items() if n not in PROTECTED_NAMES)
+    header = _header(signer.algorithm, signer.kid, TEMPLATE_CATEGORY)
+    start = f"{header}.{b64url(_claims.encode(said))}"
+    return f"{start}.{b64url(signer.sign(start.encode('ascii')))}"

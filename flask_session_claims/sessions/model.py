@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ..core.access import Organization
 from ..core.errors import UnavailableError
 from ..core.jsontext import b64url_decode, freeze, parse_object
 from .claims import NO_LAYERS, Claims, Layers, no_claims
@@ -46,6 +47,12 @@ class State:
     address: str | None = None
     azp: str | None = None
     data: Claims = field(default_factory=no_claims)
+    #: Who acts for the user: `sub`, and `sid` of their own session.
+    actor: Mapping[str, str] | None = None
+    #: When each factor was last verified, and the id of the last time that was done anew.
+    first_at: float | None = None
+    second_at: float | None = None
+    reverification_id: str | None = None
     layers: Layers = NO_LAYERS
     #: Of the current refresh token.
     generation: int
@@ -103,7 +110,13 @@ class State:
         indexes = () if self.revoked_at is not None else ((BY_USER, self.user_id),)
         return Put(SESSION, self.session_id, self.version, encode(self), indexes, self.due_at())
 
-    def session(self) -> Session:
+    def session(self, organization: Organization | None = None) -> Session:
+        """What the outside sees of it.
+
+        Args:
+            organization: what the user is in the active one, if more than its id is known.
+        """
+        known = organization or Organization(self.org_id)
         return Session(
             self.session_id,
             self.user_id,
@@ -114,10 +127,16 @@ class State:
             self.expires_at,
             self.absolute_end,
             self.persistent,
-            self.org_id,
+            known.id,
             self.device,
             self.address,
             self.azp,
+            known.slug,
+            known.role,
+            known.permissions,
+            self.actor,
+            self.first_at,
+            self.second_at,
         )
 
 
@@ -131,6 +150,7 @@ def log_entry(subject: str, key: str, what: str, now: float) -> LogEntry:
 _PLAIN: Final = (
     "user_id", "created_at", "seen_at", "idle_end", "absolute_end", "persistent", "org_id",
     "device", "address", "azp", "data", "generation", "rotated_at", "revoked_at", "reason",
+    "actor", "first_at", "second_at", "reverification_id",
 )  # fmt: skip
 _BYTES: Final = ("current", "previous", "salt", "tag_key")
 _LAYERS: Final = ("template", "provided", "own")

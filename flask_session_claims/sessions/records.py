@@ -147,6 +147,10 @@ class RecordStore(Protocol):
         """At most PAGE records whose `due_at` is `until` or before, the earliest first."""
         ...
 
+    def count(self, kind: str) -> int:
+        """How many records of a kind there are, as of a moment ago; it holds nobody up."""
+        ...
+
     def commit(
         self, puts: Sequence[Put], deletes: Sequence[Delete] = (), log: Sequence[LogEntry] = ()
     ) -> bool:
@@ -207,6 +211,16 @@ class FindDue(Ask["tuple[Record, ...]"]):
 
 
 @dataclass(frozen=True, slots=True)
+class CountRecords(Ask[int]):
+    """How many records of a kind there are."""
+
+    kind: str
+
+    def __post_init__(self) -> None:
+        _check(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
 class Commit(Ask[bool]):
     """All of it or nothing; False if somebody was first."""
 
@@ -228,6 +242,7 @@ def record_handlers(store: RecordStore) -> Mapping[type[Ask[Any]], Callable[[Any
         LoadRecord: lambda ask: store.load(ask.kind, ask.key),
         FindRecords: lambda ask: store.find(ask.kind, ask.index, ask.value, ask.after),
         FindDue: lambda ask: store.due(ask.kind, ask.until),
+        CountRecords: lambda ask: store.count(ask.kind),
         Commit: lambda ask: store.commit(ask.puts, ask.deletes, ask.log),
         ReadLog: lambda ask: store.log_since(ask.position),
     }

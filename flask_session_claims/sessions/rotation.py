@@ -16,11 +16,12 @@ from typing import Final
 from ..core.flow import Flow
 from . import tokens
 from .claims import Claims
+from .composing import Compose
 from .faults import ClaimsRefused, RefreshRefused
 from .limits import Limits
 from .model import Session, State, decode
 from .records import Record
-from .steps import Step, settle
+from .steps import Step, settle_by
 from .tokens import RefreshToken
 
 
@@ -35,6 +36,8 @@ class Verdict(Enum):
     REUSED = "reused"
     #: Of a generation that the record has not reached, or of another history of it.
     AHEAD = "ahead"
+    #: Of a client that has given its tokens up, and was given others.
+    REPLACED = "replaced"
     #: Never issued.
     INVALID = "invalid"
     REVOKED = "revoked"
@@ -62,6 +65,8 @@ def judge(state: State, token: RefreshToken, now: float, grace: float) -> Verdic
         if state.salt is not None and within_grace(state, now, grace):
             return Verdict.RETRY
         return Verdict.REUSED
+    if behind == 1 and state.previous is None:
+        return Verdict.REPLACED
     return Verdict.REUSED if behind > 1 else Verdict.AHEAD
 
 
@@ -74,7 +79,7 @@ class Refreshed:
     refresh_token: str = field(repr=False)
     #: False: the same successor was given before, and nothing has changed.
     rotated: bool
-    #: Why the provided claims were left out, so that the last ones that fitted are in force.
+    #: Why claims were left out, so that the last ones that fitted are in force.
     oversize: ClaimsRefused | None = None
 
 
@@ -106,6 +111,7 @@ def same_successor(state: State, token: RefreshToken) -> RefreshToken:
 _REFUSALS: Final = {
     Verdict.REUSED: "refresh-token-reused",
     Verdict.AHEAD: "refresh-token-ahead",
+    Verdict.REPLACED: "refresh-token-replaced",
     Verdict.INVALID: "refresh-token-invalid",
     Verdict.REVOKED: "session-revoked",
     Verdict.EXPIRED: "session-expired",
@@ -120,6 +126,7 @@ def refresh(
     limits: Limits,
     random: Callable[[int], bytes],
     decoy: Record,
+    compose: Compose,
     provided: Claims | None = None,
     expected_session: str | None = None,
 ) -> Flow[Refreshed]:
@@ -130,25 +137,34 @@ def refresh(
     if expected_session is not None and expected_session != token.session_id:
         raise RefreshRefused("refresh-session-mismatch")
 
-    def decide(state: State | None) -> Step[Outcome]:
+    def decide(state: State | None) -> Flow[Step[Outcome]]:
         if state is None:  # judged all the same, so that it takes the same time
             _ = judge(decode(decoy), token, now, limits.grace)
             return Step(RefreshRefused("session-unknown"))
         verdict = judge(state, token, now, limits.grace)
-        if verdict is Verdict.ROTATE:
-            rotated, successor = rotate(state, token, now, limits, random(tokens.SALT_BYTES))
+        if verdict in (Verdict.ROTATE, Verdict.RETRY):
+            composed = yield from compose(state)
+            if composed is None:
+                ended = state.revoked(now, "actor-ended")
+                entry = ended.entry(now, "revoked")
+                return Step(_refusal(Verdict.REVOKED, state, token), ended, (entry,))
+            if verdict is Verdict.RETRY:
+                again = same_successor(state, token).text()
+                return Step(Refreshed(composed.session(), again, False))
+            rotated, successor = rotate(
+                composed.state, token, now, limits, random(tokens.SALT_BYTES)
+            )
             rotated, oversize = provide(rotated, provided)
-            done = Refreshed(rotated.session(), successor.text(), True, oversize)
-            return Step(done, rotated)
-        if verdict is Verdict.RETRY:
-            return Step(Refreshed(state.session(), same_successor(state, token).text(), False))
+            session = composed._replace(state=rotated).session()
+            oversize = oversize or composed.refused
+            return Step(Refreshed(session, successor.text(), True, oversize), rotated)
         refused = _refusal(verdict, state, token)
         if verdict is not Verdict.REUSED:
             return Step(refused)
         ended = state.noted(now, "reuse", token.generation).revoked(now, "reuse")
         return Step(refused, ended, (ended.entry(now, "revoked"),))
 
-    outcome = yield from settle(token.session_id, decide)
+    outcome = yield from settle_by(token.session_id, decide)
     if isinstance(outcome, RefreshRefused):
         raise outcome
     return outcome

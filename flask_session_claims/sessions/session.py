@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .claims import Claims
 
 
@@ -32,6 +34,15 @@ class Session:
     address: str | None
     #: The origin of the page that signed in, where the app names its origins.
     azp: str | None = None
+    org_slug: str | None = None
+    #: The user's role and permissions in the active organisation.
+    org_role: str | None = None
+    org_permissions: tuple[str, ...] = ()
+    #: Who acts for the user, by `sub` and `sid`; None: the user.
+    actor: Mapping[str, str] | None = None
+    #: When the user was last seen to be who they are, by each factor; None: never.
+    first_verified_at: float | None = None
+    second_verified_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

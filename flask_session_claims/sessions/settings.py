@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -15,6 +15,7 @@ from ..core.schema import (
     SettingsGroup,
     choice,
     json_list,
+    json_object,
     number,
     setting,
 )
@@ -29,6 +30,21 @@ def _keys(value: Any) -> Any:
     return cast("object", value)
 
 
+def _roles(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise Fault('write {"org:admin": ["org:invoices:manage"]}')
+    given = cast("Mapping[object, object]", value)
+    roles: dict[str, tuple[str, ...]] = {}
+    for role, permissions in given.items():
+        listed = cast("Sequence[object]", permissions)
+        if not isinstance(role, str) or not role or not isinstance(permissions, (list, tuple)):
+            raise Fault("write each role as text, with a list of its permissions")
+        if not all(isinstance(one, str) and one for one in listed):
+            raise Fault(f"write the permissions of {role!r} as text")
+        roles[role] = tuple(str(one) for one in listed)
+    return roles
+
+
 _SECONDS: Final = number(1, MAX_LIFETIME, "seconds")
 
 
@@ -39,8 +55,8 @@ class IssuingSettings(SettingsGroup):
     store: Any = setting(
         ANYTHING,
         None,
-        'Where sessions are kept: "sqlite:///file.db", "memory:", or a store object; unset:'
-        " session_claims.db in the instance folder.",
+        'Where sessions are kept: "sqlite:///file.db", "postgresql://…", "redis://…", "memory:",'
+        " or a store object; unset: session_claims.db in the instance folder.",
         shown=False,
     )
     key: str | Sequence[str] | None = setting(
@@ -87,6 +103,29 @@ class IssuingSettings(SettingsGroup):
         None,
         "One more ends the session that was used least recently; unset: no limit.",
     )
+    feed_interval: float = setting(
+        number(0.05, 60, "seconds"),
+        0.5,
+        "Seconds after which a process looks at the log again, for what others have changed.",
+    )
+    feed_max_age: float = setting(
+        number(0.05, 60, "seconds"),
+        1.0,
+        "Seconds after which what a process knows of the log no longer counts.",
+    )
+    feed_thread: bool = setting(
+        FLAG, False, "Look at the log in a thread, so that no request has to."
+    )
+    organization_claims: str = setting(
+        choice("flat", "compact"),
+        "flat",
+        "How own tokens say the organisation: org_id, org_role, … or Clerk's version 2 (o).",
+    )
+    roles: Mapping[str, Sequence[str]] | None = setting(
+        Rule("mapping of roles to permissions", _roles, json_object),
+        None,
+        "What each role in an organisation may do, besides a membership's own permissions.",
+    )
     dev_cookies: bool = setting(
         FLAG, False, "Development: cookies that plain http keeps, under other names."
     )
@@ -100,6 +139,12 @@ class IssuingSettings(SettingsGroup):
                 "issuer_url",
                 f"is unset, and {self.label('signing_key')} is set; name the issuer (iss) that"
                 " those who verify the tokens expect.",
+            )
+        if self.feed_max_age < self.feed_interval:
+            self.refuse(
+                "feed_max_age",
+                f"got {self.feed_max_age!r}; write at least {self.label('feed_interval')}"
+                f" ({self.feed_interval!r}).",
             )
         if self.idle_lifetime > self.absolute_lifetime:
             self.refuse(

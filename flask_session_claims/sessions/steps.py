@@ -31,9 +31,19 @@ def settle(session_id: str, decide: Callable[[State | None], Step[T]]) -> Flow[T
     `decide` is pure; it is given None for an unknown session, and called again when another
     writer was first.
     """
+
+    def by_itself(state: State | None) -> Flow[Step[T]]:
+        yield from ()
+        return decide(state)
+
+    return settle_by(session_id, by_itself)
+
+
+def settle_by(session_id: str, decide: Callable[[State | None], Flow[Step[T]]]) -> Flow[T]:
+    """The same where `decide` has to ask before it knows."""
     for _ in range(ATTEMPTS):
         record = yield from LoadRecord(SESSION, session_id)
-        step = decide(decode(record) if record else None)
+        step = yield from decide(decode(record) if record else None)
         if step.state is None:
             return step.result
         if (yield from Commit((step.state.put(),), (), step.log)):

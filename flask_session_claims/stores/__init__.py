@@ -1,4 +1,4 @@
-"""Where records are kept: in memory, or in an SQLite file. Each store is one class."""
+"""Where records are kept: in memory, SQLite, PostgreSQL or Redis. Each store is one class."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from ..sessions.records import RecordStore
 
 _ALLOWED: Final = (
-    'write "sqlite:///session_claims.db" (sqlite:////… for an absolute path), or "memory:" for'
-    " tests."
+    'write "sqlite:///session_claims.db" (sqlite:////… for an absolute path),'
+    ' "postgresql://user@host/database", "redis://host:6379/0", or "memory:" for tests.'
 )
+#: What SQLAlchemy, libpq and redis-py call them.
+_POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
+_REDIS: Final = ("redis", "rediss", "unix")
 
 
 def open_store(url: str, *, folder: Path | None = None, make_folder: bool = False) -> RecordStore:
@@ -33,6 +36,14 @@ def open_store(url: str, *, folder: Path | None = None, make_folder: bool = Fals
         from .memory import MemoryStore
 
         return MemoryStore()
+    if scheme in _POSTGRESQL:
+        from .postgresql import open_postgresql
+
+        return open_postgresql(url)
+    if scheme in _REDIS:
+        from .redis import open_redis
+
+        return open_redis(url)
     if scheme != "sqlite" or not colon:
         raise ConfigurationError(
             f"{shown(url)!r} names no kind of store that is known; {_ALLOWED}",

@@ -1,4 +1,4 @@
-"""What goes wrong with a store, in our terms: the one place where sqlite3's errors end."""
+"""What goes wrong with a store, in our terms; and the one place where sqlite3's errors end."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _MESSAGES: Final = {
     "store-read-only": "The session store cannot be written to.",
     "store-corrupt": "The session store is damaged.",
     "store-unreachable": "The session store cannot be reached.",
+    "store-timeout": "The session store did not answer in time.",
+    "store-pool-empty": "All connections to the session store are in use.",
     "store-gone": "The session store has gone away.",
     "store-forked": "The session store was in use while this process was forked off.",
     "store-failed": "The session store failed.",

@@ -5,7 +5,10 @@ Another process, a forked one too, has a memory of its own, and nothing outlives
 
 from __future__ import annotations
 
+import math
 import secrets
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -32,9 +35,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = ForkSafeLock()
         self._records: dict[tuple[str, str], Record] = {}
+        self._counts: Counter[str] = Counter()
         self._index: dict[tuple[str, str, str], set[str]] = {}
         self._log: list[LogEntry] = []
         self._newest = 0
+        #: When the first entry of the log stops to matter.
+        self._soonest = math.inf
         self._store_id: str | None = None
 
     def load(self, kind: str, key: str) -> Record | None:
@@ -56,6 +62,10 @@ class MemoryStore:
             ]
         return tuple(record for *_, record in sorted(dated, key=lambda item: item[:2])[:PAGE])
 
+    def count(self, kind: str) -> int:
+        with self._lock:
+            return self._counts[kind]
+
     def commit(
         self, puts: Sequence[Put], deletes: Sequence[Delete] = (), log: Sequence[LogEntry] = ()
     ) -> bool:
@@ -67,17 +77,28 @@ class MemoryStore:
                     return False
             self._store_id = self._store_id or secrets.token_hex(16)
             for delete in deletes:
-                self._unindex(self._records.pop((delete.kind, delete.key), None))
+                self._remove(delete)
             for put in puts:
                 self._unindex(self._records.get((put.kind, put.key)))
                 self._write(put)
             for entry in log:
                 self._newest += 1
-                self._log = [kept for kept in self._log if kept.until >= entry.at]
+                if entry.at > self._soonest:
+                    self._log = [kept for kept in self._log if kept.until >= entry.at]
+                    self._soonest = min((kept.until for kept in self._log), default=math.inf)
                 self._log.append(replace(entry, position=self._newest))
+                self._soonest = min(self._soonest, entry.until)
         return True
 
+    def _remove(self, delete: Delete) -> None:
+        record = self._records.pop((delete.kind, delete.key), None)
+        if record is not None:
+            self._unindex(record)
+            self._counts[delete.kind] -= 1
+
     def _write(self, put: Put) -> None:
+        if not put.expected:
+            self._counts[put.kind] += 1
         self._records[put.kind, put.key] = Record(
             put.kind, put.key, put.expected + 1, bytes(put.data), put.indexes, put.due_at
         )
@@ -95,7 +116,8 @@ class MemoryStore:
 
     def log_since(self, position: int) -> LogPage:
         with self._lock:
-            entries = tuple(entry for entry in self._log if entry.position > position)[:LOG_PAGE]
+            first = bisect_right(self._log, position, key=lambda entry: entry.position)
+            entries = tuple(self._log[first : first + LOG_PAGE])
             oldest = self._log[0].position if self._log else 0
             return LogPage(self._store_id, oldest, self._newest, entries)
 

@@ -13,8 +13,9 @@ import random
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Generator
+
+from .turns import Turns
 
 if sys.platform != "win32":
     import fcntl
@@ -27,47 +28,12 @@ class Late(Exception):
     """The deadline passed before it was one's turn."""
 
 
-class FairLock:
-    """A lock that is handed on in the order of asking, but for those who may go first."""
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._held = False
-        self._waiting: deque[threading.Lock] = deque()
-
-    def acquire(self, timeout: float, *, first: bool = False) -> bool:
-        with self._mutex:
-            if not self._held:
-                self._held = True
-                return True
-            turn = threading.Lock()
-            _ = turn.acquire()
-            if first:
-                self._waiting.appendleft(turn)
-            else:
-                self._waiting.append(turn)
-        if turn.acquire(timeout=max(0.0, timeout)):
-            return True
-        with self._mutex:
-            if turn not in self._waiting:  # handed over in this very moment
-                return True
-            self._waiting.remove(turn)
-        return False
-
-    def release(self) -> None:
-        with self._mutex:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._held = False
-
-
 class WriterQueue:
     """The queue for one database; `path` is the lock's file, made when first needed."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._threads = FairLock()
+        self._threads = Turns()
         self._file: int | None = None
         self._process = 0
         self._mine = threading.local()

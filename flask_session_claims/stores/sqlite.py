@@ -121,6 +121,14 @@ class SqliteStore:
         )
         return tuple(map(_record, rows))
 
+    def count(self, kind: str) -> int:
+        def read(connection: sqlite3.Connection) -> int:
+            counted = connection.execute("SELECT count(*) FROM records WHERE kind = ?", (kind,))
+            number: int = counted.fetchone()[0]
+            return number
+
+        return self._reading(read) or 0
+
     def commit(
         self, puts: Sequence[Put], deletes: Sequence[Delete] = (), log: Sequence[LogEntry] = ()
     ) -> bool:

@@ -160,6 +160,7 @@ class StoreContract:
         expect(store.load("kind", "key"), None)
         expect(store.find("kind", "index", "value").records, ())
         expect(store.due("kind", 1e12), ())
+        expect(store.count("kind"), 0)
         page = store.log_since(0)
         expect((page.store_id, page.oldest, page.newest, page.entries), (None, 0, 0, ()))
         expect(store.identity(), None)
@@ -262,6 +263,8 @@ class StoreContract:
             expect(record and (record.key, record.data), (key, b"%d" % number))
             expect([r.key for r in store.find("kind", key, key).records], [key])
             expect(store.load(key, "key") is not None, True)
+            expect(store.count(key), 1)
+        expect(store.count("kind"), len(ODD))
 
     # --- find and due ---------------------------------------------------------------------
 
@@ -296,6 +299,27 @@ class StoreContract:
         many = [Put("many", f"{n:04}", 0, b"", (), float(n)) for n in range(PAGE + 1)]
         _ = store.commit(many)
         expect([r.key for r in store.due("many", 1e9)], [put.key for put in many[:PAGE]])
+
+    def test_records_are_counted_by_kind(self) -> None:
+        store = self.make()
+        dated = [Put("dated", f"{n}", 0, b"", (("i", "v"),), float(n)) for n in range(PAGE + 1)]
+        _ = store.commit([*dated, Put("plain", "a", 0, b""), Put("plain", "b", 0, b"")])
+        expect([store.count(kind) for kind in ("dated", "plain", "none")], [PAGE + 1, 2, 0])
+        # Neither an existing record nor a lost commit counts, whether it has a due time or not.
+        _ = store.commit([Put("plain", "a", 1, b"x"), Put("dated", "0", 1, b"x", (), 7.0)])
+        stale = [Put("plain", "c", 0, b""), Put("dated", "c", 0, b"", (), 1.0)]
+        expect(store.commit([*stale, Put("plain", "b", 5, b"")]), False)
+        expect(store.commit(stale, [Delete("plain", "a", 1)]), False)
+        expect(store.commit([], [Delete("plain", "none", 0)]), True)
+        expect([store.count(kind) for kind in ("dated", "plain")], [PAGE + 1, 2])
+        # A due time that comes, goes or changes makes no difference.
+        _ = store.commit([Put("plain", "a", 2, b"", (), 1.0), Put("dated", "0", 2, b"")])
+        expect([store.count(kind) for kind in ("dated", "plain")], [PAGE + 1, 2])
+        _ = store.commit([], [Delete("dated", "0", 3), Delete("dated", "1", 1)])
+        _ = store.commit([Put("plain", "new", 0, b"")], [Delete("plain", "b", 1)])
+        expect([store.count(kind) for kind in ("dated", "plain")], [PAGE - 1, 2])
+        _ = store.commit([], [Delete("plain", "a", 3), Delete("plain", "new", 1)])
+        expect([store.count(kind) for kind in ("dated", "plain")], [PAGE - 1, 0])
 
     # --- the log --------------------------------------------------------------------------
 
@@ -373,6 +397,7 @@ class StoreContract:
             record and (record.data, record.version), (b"%d" % (8 * self.rounds), 8 * self.rounds)
         )
         expect([losses for losses in lost if losses > self.patience], [])
+        expect(store.count("count"), 1)
 
     def test_of_many_who_make_the_same_record_one_wins(self) -> None:
         store = self.make()
@@ -386,6 +411,7 @@ class StoreContract:
             expect(won.count(True), 1)
             record = store.load("kind", key)
             expect(record and record.data, b"%d" % won.index(True))
+        expect(store.count("kind"), self.rounds)
 
     def test_a_reader_sees_all_of_a_commit_or_nothing(self) -> None:
         store = self.make()

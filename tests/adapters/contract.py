@@ -11,7 +11,8 @@ from .contract_identity import Identity
 from .contract_isolation import Isolation
 from .contract_policies import Policies
 from .contract_refusals import Refusals
+from .contract_validators import Validated
 
 
-class AdapterContract(Identity, Gates, Refusals, Policies, CrossSite, Isolation):
+class AdapterContract(Identity, Gates, Refusals, Policies, CrossSite, Isolation, Validated):
     """Subclass it next to a `driver` fixture."""

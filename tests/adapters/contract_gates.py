@@ -189,8 +189,6 @@ class Gates(Contract):
             lambda: v.claims_required(predicate="admin"),
             lambda: v.claims_required(reverification="strictest"),
             lambda: v.claims_required(reverification={"level": "first_factor"}),
-            lambda: v.claims_required(role="admin", live=True),
-            lambda: v.login_required(live=True),
             lambda: v.login_required(Page),
             lambda: v.login_required("admin"),
             lambda: v.claims_required(role="admin")(Page),

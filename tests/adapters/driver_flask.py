@@ -13,6 +13,7 @@ from flask.views import MethodView
 import flask_session_claims
 
 from .drivers import Ask, Reply, Site, dressed, wsgi_fields
+from .listening import listening
 from .views import VIEWS, View
 
 
@@ -60,7 +61,7 @@ class FlaskDriver:
         def note(sender: Any, *, reason: str, source: str | None, **extra: Any) -> None:
             seen.append((reason, source))
 
-        with flask_session_claims.token_rejected.connected_to(note, sender=app):
+        with listening(flask_session_claims.token_rejected, note, app):
             yield seen
 
 

@@ -13,6 +13,7 @@ from quart.views import MethodView
 from werkzeug.datastructures import Headers
 
 from .drivers import Ask, Reply, Site, dressed
+from .listening import listening
 from .views import VIEWS, View
 
 
@@ -64,7 +65,7 @@ class QuartDriver:
         async def note(sender: Any, *, reason: str, source: str | None, **extra: Any) -> None:
             seen.append((reason, source))
 
-        with quart_session_claims.token_rejected.connected_to(note, sender=app):
+        with listening(quart_session_claims.token_rejected, note, app):
             yield seen
 
 

@@ -253,13 +253,18 @@ def test_the_names_are_those_that_the_documentation_lists():
     import quart_session_claims
 
     assert quart_session_claims.__all__ == [
-        "AsyncRequestAuth", "Auth", "ClaimError", "ClaimName", "ClaimsRefused",
-        "ConfigurationError", "Session", "SessionClaims", "SessionClaimsError", "SessionError",
-        "TokenError", "UnavailableError", "claims_oversize", "claims_refreshed",
-        "claims_required", "create_session", "current_auth", "current_session", "get_auth",
-        "keys_rotated", "login_required", "merge_session_claims", "public",
-        "refresh_token_reused", "revoke_session", "session_created", "session_refreshed",
-        "session_revoked", "token_rejected",
+        "AsyncLocalDirectory", "AsyncRequestAuth", "AsyncTemplates", "Auth", "BooleanClaim",
+        "Claim", "ClaimError", "ClaimName", "ClaimsRefused", "ConfigurationError", "DirectoryError",
+        "ListClaim", "LocalDirectory", "Membership", "Organization", "SavedTemplate", "Session",
+        "SessionClaims", "SessionClaimsError", "SessionError", "TemplateConflict",
+        "TemplateRefused", "Templates", "TokenError", "UnavailableError", "User", "Validator",
+        "claims_oversize",
+        "claims_refreshed", "claims_required", "create_session", "current_auth", "current_session",
+        "current_user", "get_auth", "impersonate", "impersonation_started", "impersonation_stopped",
+        "keys_rotated", "login_required", "mark_verified", "merge_session_claims",
+        "organization_switched", "public", "refresh_token_reused", "revoke_session",
+        "session_created", "session_refreshed", "session_revoked", "stop_impersonating",
+        "switch_organization", "token_rejected", "user_metadata_changed",
     ]  # fmt: skip
     for name in quart_session_claims.__all__:
         assert getattr(quart_session_claims, name) is not None

@@ -323,7 +323,7 @@ class HeldStore(MemoryStore):
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
-        if name not in ("load", "find", "due", "commit", "log_since", "identity"):
+        if name not in ("load", "find", "due", "count", "commit", "log_since", "identity"):
             return found
 
         def held(*arguments: Any, **named: Any) -> Any:

@@ -13,6 +13,8 @@ from typing import Any, Final, Literal, Protocol
 
 from flask_session_claims import Auth, TokenError, UnavailableError
 
+from .fetched import IN_A, IS_VERIFIED, Own, without_verified
+
 Style = Literal["native", "sync", "async", "class"]
 
 
@@ -157,6 +159,14 @@ def broken_predicate(auth: Auth) -> bool:
     raise LookupError("the predicate's own mistake")
 
 
+def is_verified(v: Any) -> Any:
+    return v.login_required(validators=[IS_VERIFIED])
+
+
+def is_unverified(v: Any) -> Any:
+    return v.login_required(validators=without_verified)
+
+
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 ANY = ("GET", "HEAD", *UNSAFE)
 
@@ -179,6 +189,14 @@ GATES: dict[str, tuple[Callable[[Any], Any], ...]] = {
     "predicate-truthy": (with_claims(predicate=lambda auth: "yes"),),
     "predicate-broken": (with_claims(predicate=broken_predicate),),
     "reverified": (with_claims(reverification="strict"),),
+    "verified": (is_verified,),
+    "verified-twice": (is_verified, with_claims(validators=(IS_VERIFIED,))),
+    "verified-teams": (with_claims(validators=[IS_VERIFIED, IN_A]),),
+    "verified-teams-twice": (is_verified, with_claims(validators=[IN_A])),
+    "verified-admin": (with_claims(role="admin", validators=[IS_VERIFIED]),),
+    "unverified": (is_unverified,),
+    "unverified-verified": (is_unverified, is_verified),
+    "own-validator": (lambda v: v.login_required(validators=[Own()]),),
     "reverified-rule": (with_claims(reverification={"level": "first_factor", "after_minutes": 5}),),
 }
 
@@ -216,6 +234,13 @@ VIEWS: tuple[View, ...] = (
     View("shortcut", nothing, (login,), shortcut=True),
     View("hidden", nothing, (login,), hidden=True),
     View("hidden-async", nothing, (login,), style="async", hidden=True),
+    View("sync-verified", nothing, (is_verified,), style="sync"),
+    View("async-verified", nothing, (is_verified,), style="async"),
+    View("async-unverified", nothing, (is_unverified,), style="async"),
+    View("class-verified", nothing, (is_verified,), style="class"),
+    View("wrong-order-verified", nothing, (is_verified,), wrong_order=True),
+    View("hidden-verified", nothing, (is_verified,), hidden=True),
+    View("hidden-async-verified", nothing, (is_verified,), style="async", hidden=True),
     View("attribute-error", attribute_error, (login,)),
     View("type-error", type_error, (login,)),
     View("key-error", key_error, (login,)),

@@ -13,35 +13,55 @@ from flask_session_claims import AsyncSessions, AsyncVerifier, Sessions, Verifie
 from flask_session_claims.io.reading import AsyncReading, Reading
 
 CORE = {
+    "AsyncLocalDirectory",
     "AsyncRequestAuth",
     "AsyncSessions",
+    "AsyncTemplates",
     "AsyncVerifier",
     "Auth",
+    "BooleanClaim",
+    "Claim",
     "ClaimError",
     "ClaimName",
     "ClaimsRefused",
     "ConfigurationError",
     "Credentials",
+    "DirectoryError",
     "Issued",
+    "ListClaim",
+    "LocalDirectory",
+    "Measurement",
+    "Membership",
+    "Organization",
     "RefreshRefused",
     "RequestAuth",
-    "SessionClaimsError",
+    "SavedTemplate",
     "Session",
+    "SessionClaimsError",
     "SessionError",
     "Sessions",
+    "TemplateConflict",
+    "TemplateRefused",
+    "Templates",
     "TokenError",
     "UnavailableError",
+    "User",
+    "Validator",
     "Verifier",
     "VerifierSettings",
-    "credentials_from",
     "claims_oversize",
     "claims_refreshed",
+    "credentials_from",
+    "impersonation_started",
+    "impersonation_stopped",
     "keys_rotated",
+    "organization_switched",
     "refresh_token_reused",
     "session_created",
     "session_refreshed",
     "session_revoked",
     "token_rejected",
+    "user_metadata_changed",
     "verify_jws",
 }
 FLASK = {
@@ -50,13 +70,19 @@ FLASK = {
     "create_session",
     "current_auth",
     "current_session",
+    "current_user",
     "get_auth",
+    "impersonate",
     "is_safe_redirect",
     "login_required",
+    "mark_verified",
     "merge_session_claims",
+    "opentelemetry_listener",
     "public",
     "redirect_target",
     "revoke_session",
+    "stop_impersonating",
+    "switch_organization",
 }
 KIT = {
     "FrozenClock",
@@ -170,8 +196,15 @@ def test_readings_are_made_alike() -> None:
 def test_readings_are_twins() -> None:
     check_twins(Reading.now, AsyncReading.authenticate)
     check_twins(Reading.open, AsyncReading.open)
+    check_twins(Reading.confirm, AsyncReading.aconfirm)
+    check_twins(Reading.mint, AsyncReading.amint)
+    check_twins(Reading.refetch, AsyncReading.arefetch)
+    check_twins(Reading.is_current, AsyncReading.is_current)
     # What both call `now` is used by the same code, so it must be called alike.
     assert inspect.signature(Reading.now) == inspect.signature(AsyncReading.now)
     assert not inspect.iscoroutinefunction(AsyncReading.now)
-    assert public_names(Reading) == {"now", "open"}
-    assert public_names(AsyncReading) == {"authenticate", "now", "open", "settle"}
+    assert inspect.signature(Reading.confirm) == inspect.signature(AsyncReading.confirm)
+    assert not inspect.iscoroutinefunction(AsyncReading.confirm)
+    shared = {"confirm", "is_current", "now", "open", "refetch"}
+    assert public_names(Reading) == shared
+    assert public_names(AsyncReading) == {*shared, "aconfirm", "arefetch", "authenticate", "settle"}

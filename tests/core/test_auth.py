@@ -12,7 +12,6 @@ import pytest
 from flask_session_claims import (
     AsyncRequestAuth,
     Auth,
-    ConfigurationError,
     RequestAuth,
     UnavailableError,
     Verifier,
@@ -357,12 +356,9 @@ def test_get_token_gives_the_token_of_the_request():
     assert asyncio.run(AsyncRequestAuth(exchange_of(NOBODY)).get_token()) is None
 
 
-def test_a_template_needs_what_this_release_has_not():
-    for outcome in (SIGNED_IN, NOBODY):
-        with pytest.raises(ConfigurationError, match="template='supabase'"):
-            RequestAuth(exchange_of(outcome)).get_token("supabase")
-        with pytest.raises(ConfigurationError, match="template='supabase'"):
-            asyncio.run(AsyncRequestAuth(exchange_of(outcome)).get_token(template="supabase"))
+def test_nobody_has_no_token_of_a_template():
+    assert RequestAuth(exchange_of(NOBODY)).get_token("supabase") is None
+    assert asyncio.run(AsyncRequestAuth(exchange_of(NOBODY)).get_token("supabase")) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flask_session_claims import TokenError, UnavailableError, Verifier, VerifierSettings
-from flask_session_claims.core.asks import AwaitFetch, KeyRequest
+from flask_session_claims.core.asks import AwaitFlight, KeyRequest
 from flask_session_claims.core.keys import FetchedKeys, Pause
 from flask_session_claims.io.runtime import key_handlers
 from flask_session_claims.testing import FrozenClock, LocalIssuer, shared_key
@@ -183,7 +183,7 @@ def interleave(keys: FetchedKeys, fetch: HandFetch, kid: str, order: tuple[int, 
 
     def step(number: int) -> None:
         ask, reply = asks[number], None
-        if isinstance(ask, AwaitFetch) and not ask.flight.done() and len(left) > 1:
+        if isinstance(ask, AwaitFlight) and not ask.flight.done() and len(left) > 1:
             return
         try:
             if ask is not None:

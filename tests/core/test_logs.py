@@ -21,7 +21,8 @@ from flask_session_claims import TokenError, UnavailableError, Verifier, Verifie
 from flask_session_claims.core.asks import KeyDocument, KeyRequest
 from flask_session_claims.core.request import Exchange
 from flask_session_claims.core.settings import GateSettings
-from flask_session_claims.io.reading import Reading, announce
+from flask_session_claims.io.appsettings import announce
+from flask_session_claims.io.reading import Reading
 from flask_session_claims.io.transports import Wsgi
 from flask_session_claims.testing import FrozenClock, LocalIssuer, minted_secrets, shared_key
 from flask_session_claims.testing.record import record

@@ -24,7 +24,7 @@ from flask_session_claims.core.asks import KeyRequest
 from flask_session_claims.core.keyset import KeySet
 from flask_session_claims.core.schema import TEXT, SettingsGroup, choice, setting
 from flask_session_claims.core.settings import GateSettings
-from flask_session_claims.io.reading import settings_from
+from flask_session_claims.io.appsettings import settings_from
 from flask_session_claims.testing import LocalIssuer, shared_key
 from flask_session_claims.testing.keys import SigningKey
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import re
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, NoReturn, TypeVar
 
 import pytest
@@ -92,16 +93,29 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def timed(call: Callable[[], T], what: str) -> T:
-    """The result of `call`, or what it raises; too much CPU time is a failure.
+    """The result of `call`, or what it raises; too much CPU time, three times over, is a failure.
 
-    The collector rests meanwhile: what it costs depends on the size of the test run.
+    A busy machine may be slow once. The collector rests meanwhile: what it costs depends on the
+    size of the test run.
     """
-    gc.disable()
-    started = time.thread_time()
-    try:
-        return call()
-    finally:
-        took = time.thread_time() - started
+    least = math.inf
+    for _ in range(3):
+        gc.disable()
+        started = time.thread_time()
+        try:
+            end: Callable[[], T] = partial(_same, call())
+        except BaseException as error:
+            end = partial(_raised, error)
+        least = min(least, time.thread_time() - started)
         gc.enable()
-        if took > TIME_LIMIT:
-            pytest.fail(f"{what} took {took * 1000:.0f} ms")
+        if least <= TIME_LIMIT:
+            return end()
+    pytest.fail(f"{what} took {least * 1000:.0f} ms")
+
+
+def _same(result: T) -> T:
+    return result
+
+
+def _raised(error: BaseException) -> NoReturn:
+    raise error

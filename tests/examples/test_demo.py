@@ -2,109 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import re
-import shlex
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-import requests
 
-from tests.examples.servers import (
-    EXAMPLES,
-    ask,
-    browser,
-    free_port,
-    serving,
-    surroundings,
-)
-
-DEMO = str(EXAMPLES / "demo.py")
-AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-TOKEN = re.compile(r"eyJ[\w-]{8}|sess_\w+\.\d+\.")
-
-
-class Demo(NamedTuple):
-    """A running demo."""
-
-    url: str
-    environment: dict[str, str]
-    output: Path
-    folder: Path
-
-    def said(self) -> str:
-        return self.output.read_text("utf-8", "replace")
-
-    def run(self, command: str) -> str:
-        """What a command in a second terminal prints; it succeeds."""
-        done = subprocess.run(
-            shlex.split(command),
-            cwd=self.output.parent,
-            env=surroundings(self.environment),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-    def flask(self, arguments: str) -> str:
-        return self.run(f"{sys.executable} -m flask --app {DEMO} {arguments}")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    work, port = tmp_path_factory.mktemp("demo"), free_port()
-    environment = {"PORT": str(port), "DEMO_FOLDER": str(work / "instance")}
-    made = Demo(f"http://127.0.0.1:{port}", environment, work / "output.txt", work / "instance")
-    with serving([DEMO], environment, port, made.output, work):
-        yield made
-    assert not TOKEN.search(made.said())
-
-
-class Person:
-    """Somebody at a browser, who clicks on what the page has."""
-
-    def __init__(self, session: requests.Session, url: str) -> None:
-        self.session, self.url = session, url
-
-    def look(self, path: str = "/") -> str:
-        reply = self.session.get(self.url + path, headers={"Accept": "text/html"}, timeout=10)
-        return html.unescape(reply.text)
-
-    def send(self, path: str, **fields: str) -> requests.Response:
-        headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "User-Agent": AGENT}
-        return self.session.post(self.url + path, data=fields, headers=headers, timeout=10)
-
-    def sign_in(self, name: str, **fields: str) -> str:
-        reply = self.send("/sign-in", user=name, **fields)
-        assert (reply.status_code, reply.url) == (200, f"{self.url}/")
-        return html.unescape(reply.text)
-
-    def devices(self) -> list[str]:
-        return re.findall(r'action="/devices/(sess_[^/]+)/sign-out"', self.look())
-
-
-@pytest.fixture
-def person(demo: Demo) -> Iterator[Callable[[], Person]]:
-    """Makes people, each with a browser of their own."""
-    made: list[Person] = []
-    with contextlib.ExitStack() as browsers:
-
-        def make() -> Person:
-            made.append(Person(browsers.enter_context(browser()), demo.url))
-            return made[-1]
-
-        yield make
-        for someone in made:
-            _ = someone.send("/devices/others/sign-out")
-            _ = someone.send("/auth/signout")
+from tests.examples.demo import DEMO, Demo, Person
+from tests.examples.servers import ask, browser, free_port, serving
 
 
 def test_the_demo_greets_nobody_first(demo: Demo) -> None:
@@ -119,7 +26,11 @@ def test_no_page_runs_a_script_or_loads_from_elsewhere(
     demo: Demo, person: Callable[[], Person]
 ) -> None:
     ada = person()
-    for page in (ada.look(), ada.sign_in("ada"), ada.look("/members")):
+    for page in (
+        ada.look(),
+        ada.sign_in("ada"),
+        *map(ada.look, ("/members", "/office", "/metadata")),
+    ):
         assert "<script" not in page
         assert " style=" not in page
         assert not re.search(r'(?:src|href|action)="(?!/(?!/))', page)
@@ -257,8 +168,13 @@ def test_each_command_that_the_demo_prints_works(demo: Demo, person: Callable[[]
     _ = demo.run(commands.pop("sign in"))
     assert '"Ada Lovelace"' in demo.run(commands.pop("signed in"))
 
-    assert demo.run(commands.pop("change a claim")).endswith("now: 2\n")
-    assert '"enterprise"' in ada.look()
+    assert "'enterprise'" in demo.run(commands.pop("change her plan"))
+    ada.see('"enterprise"')
+    _ = demo.flask("plan user_ada team")
+    assert '"city": "{{user.public_metadata.address.city}}"' in demo.run(
+        commands.pop("the template")
+    )
+    assert "Analytical Engines" in demo.run(commands.pop("what it gives"))
     assert session_id in demo.run(commands.pop("her sessions"))
     assert "signed in" in demo.run(commands.pop("what one did"))
     token = demo.run(commands.pop("a token")).strip()
@@ -266,7 +182,7 @@ def test_each_command_that_the_demo_prints_works(demo: Demo, person: Callable[[]
     assert answer.json()["fullName"] == "Ada Lovelace"
     assert "ES256" in demo.run(commands.pop("the signing keys"))
     _ = demo.run(commands.pop("sign one out"))
-    assert "This session was ended from another place." in ada.look()
+    ada.see("This session was ended from another place.")
     assert not commands
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Final
 
 import flask_session_claims
-from tests.mutants import of_access, of_issuing, of_keys, of_requests, of_tokens
+from tests.mutants import (
+    of_access,
+    of_feed,
+    of_issuing,
+    of_keys,
+    of_people,
+    of_requests,
+    of_tokens,
+)
 from tests.mutants.mutant import Mutant
 
 #: What holds the package that is mutated.
@@ -17,6 +25,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *of_access.MUTANTS,
     *of_requests.MUTANTS,
     *of_issuing.MUTANTS,
+    *of_feed.MUTANTS,
+    *of_people.MUTANTS,
 )
 
 

@@ -40,6 +40,7 @@ class Bench:
         )
         self.claims = SessionClaims(app)
         self.sessions = self.claims.sessions
+        self.claims.directory.create_user("user_1")
         self.issued = self.sessions.create("user_1", claims={"plan": "pro"}, data={"a": 1})
         self.sid = self.issued.session.session_id
         self.before = self.sessions.get(self.sid)
@@ -65,8 +66,20 @@ CALLS = {
     "revoke_all": lambda s, b: s.revoke_all("user_1"),
     "journal": lambda s, b: s.journal(b.sid),
     "prune": lambda s, b: s.prune(),
+    "update_user_metadata": lambda s, b: beside(s, b, "directory").update_user_metadata(
+        "user_1", public={"plan": "x" * 900}
+    ),
+    "add_organization": lambda s, b: beside(s, b, "directory").create_organization("x" * 200),
+    "save_template": lambda s, b: beside(s, b, "templates").save({"x": "x" * 900}),
+    "get_user": lambda s, b: beside(s, b, "directory").get_user("user_1"),
+    "preview": lambda s, b: beside(s, b, "templates").preview({"x": 1}, user_id="user_1"),
 }
-READS = {"get", "list_for_user", "mint", "journal", "prune"}
+READS = {"get", "list_for_user", "mint", "journal", "prune", "get_user", "preview"}
+
+
+def beside(sessions, bench, name):
+    """The directory or the templates, in the form that these sessions have."""
+    return getattr(bench.claims, name if sessions is bench.sessions else f"a{name}")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from flask_session_claims.core.jsontext import b64url_decode
 from flask_session_claims.sessions import vault
 from flask_session_claims.sessions.athand import KeysAtHand
 from flask_session_claims.sessions.consult import Tell
+from flask_session_claims.sessions.feed import Feed
 from flask_session_claims.sessions.issuer import Issuer
 from flask_session_claims.sessions.keyring import KeyPolicy, KeyringFlows
 from flask_session_claims.sessions.lifecycle import SessionFlows
@@ -37,10 +38,19 @@ class Place:
     def issuer(self, origins=()):
         wrapping = [vault.wrapping_key("secret")]
         keyring = KeyringFlows(KeyPolicy(), wrapping, clock=lambda: NOW, random=random.randbytes)
+        keys = KeysAtHand(keyring, clock=lambda: NOW)
+        feed = Feed(
+            clock=lambda: NOW,
+            monotonic=lambda: NOW,
+            interval=0.5,
+            max_age=1.0,
+            keys_changed=keys.look_again,
+        )
         return Issuer(
             IssuingSettings(),
             SessionFlows(Limits(), clock=lambda: NOW, random=random.randbytes),
-            KeysAtHand(keyring, clock=lambda: NOW),
+            keys,
+            feed,
             clock=lambda: NOW,
             random=random.randbytes,
             provide=lambda: None,
@@ -67,7 +77,9 @@ class Place:
 ACTS = {
     "sign in": lambda issuer, issued: issuer.create("ann"),
     "refresh": lambda issuer, issued: issuer.refresh(issued.refresh_token),
-    "merge": lambda issuer, issued: issuer.merge(issued.session.session_id, {"a": 1}),
+    "merge": lambda issuer, issued: issuer.change(
+        issued.session.session_id, lambda its: issuer.flows.merge_claims(its, {"a": 1})
+    ),
 }
 
 

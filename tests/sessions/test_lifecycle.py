@@ -30,8 +30,9 @@ from flask_session_claims.sessions.records import (
     Record,
 )
 from flask_session_claims.sessions.sweeps import USER
-from flask_session_claims.stores.sqlite import SqliteStore
+from flask_session_claims.stores import open_store
 from flask_session_claims.testing.store_contract import in_threads
+from tests.stores.places import KINDS, fresh_url, rounds_of
 
 from .stage import NOW, Stage
 
@@ -76,6 +77,12 @@ def test_a_session_says_all_that_was_given(stage):
         "device": "Firefox",
         "address": "192.0.2.1",
         "azp": "https://app.example.com",
+        "org_slug": None,
+        "org_role": None,
+        "org_permissions": (),
+        "actor": None,
+        "first_verified_at": NOW,
+        "second_verified_at": None,
     }
     assert created.ended == ()
     assert stage.get(session.session_id) == session
@@ -608,11 +615,22 @@ def test_limits_that_make_no_sense_are_refused(given, said):
 # --- on a real store, at once -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rounds", [25, pytest.param(1_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_sixteen_threads_refresh_one_token_and_all_get_one_successor(kind, rounds, tmp_path):
-    store = SqliteStore(tmp_path / "s.db", timeout=30) if kind == "sqlite" else None
-    stage = Stage(store)
+@pytest.fixture
+def stage_over(tmp_path):
+    stores = []
+
+    def make(kind):
+        stores.append(open_store(fresh_url(kind, tmp_path)))
+        return Stage(stores[-1])
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize(("kind", "rounds"), rounds_of(25, 1_000, KINDS))
+def test_sixteen_threads_refresh_one_token_and_all_get_one_successor(stage_over, kind, rounds):
+    stage = stage_over(kind)
     session_id, token = stage.sign_in()
     for _ in range(rounds):
         answers = in_threads(16, lambda _: stage.refresh(token))  # noqa: B023
@@ -621,14 +639,11 @@ def test_sixteen_threads_refresh_one_token_and_all_get_one_successor(kind, round
         token = answers[0].refresh_token
     assert stage.state(session_id).generation == rounds + 1
     assert stage.get(session_id) is not None
-    if store:
-        store.close()
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_merges_of_eight_threads_lose_nothing(kind, tmp_path):
-    store = SqliteStore(tmp_path / "s.db", timeout=30) if kind == "sqlite" else None
-    stage = Stage(store)
+@pytest.mark.parametrize("kind", KINDS)
+def test_merges_of_eight_threads_lose_nothing(stage_over, kind):
+    stage = stage_over(kind)
     session_id, _ = stage.sign_in()
 
     def merge(number):
@@ -638,5 +653,3 @@ def test_merges_of_eight_threads_lose_nothing(kind, tmp_path):
     in_threads(8, merge)
     assert stage.get(session_id).claims == {f"n{number}": 19 for number in range(8)}
     assert len(stage.log()) == 160
-    if store:
-        store.close()

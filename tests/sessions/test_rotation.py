@@ -323,7 +323,7 @@ def test_provided_claims_that_can_never_be_set_are_an_error(stage):
 
 def test_a_look_ahead_says_whom_a_refresh_would_rotate_and_changes_nothing(stage):
     session_id, first = stage.sign_in()
-    assert stage.do(stage.flows.peek(first)) == stage.get(session_id)
+    assert stage.do(stage.flows.peek(first)) == stage.state(session_id)
     second = stage.refresh(first).refresh_token
     state = stage.state(session_id)
     stage.now += 31

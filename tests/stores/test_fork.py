@@ -17,8 +17,8 @@ import pytest
 from flask_session_claims import UnavailableError
 from flask_session_claims.sessions.records import Put
 from flask_session_claims.stores import connections
-from flask_session_claims.stores.queue import FairLock
 from flask_session_claims.stores.sqlite import SqliteStore
+from flask_session_claims.stores.turns import Turns
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 
@@ -235,7 +235,7 @@ def test_the_hooks_reach_every_store(store):
 
 
 def test_a_turn_that_comes_in_the_moment_of_giving_up_is_taken(monkeypatch):
-    lock = FairLock()
+    lock = Turns()
     assert lock.acquire(0)
 
     class TooLate:
@@ -252,7 +252,7 @@ def test_a_turn_that_comes_in_the_moment_of_giving_up_is_taken(monkeypatch):
 
 
 def test_a_turn_is_handed_on_in_order_and_first_to_those_who_lost():
-    lock, order = FairLock(), []
+    lock, order = Turns(), []
     assert lock.acquire(0)
 
     def take(name, first):

@@ -7,6 +7,7 @@ import pytest
 from flask_session_claims import ConfigurationError
 from flask_session_claims.sessions.records import (
     Commit,
+    CountRecords,
     FindDue,
     FindRecords,
     LoadRecord,
@@ -67,15 +68,16 @@ def test_a_relative_path_is_relative_to_the_current_folder(tmp_path, monkeypatch
         "sqlite:///x.db#x",
         "sqlite:///%00",
         "sqlite:store.db",
-        "postgresql://user:hunter2@host:5432/name?password=hunter2",
-        "redis://:hunter2@host",
+        "mysql://user:hunter2@host:5432/name?password=hunter2",
         "redis://:hunter2@[::1",
+        "postgresql://user:hunter2@[::1/name",
+        "postgresql://user:hunter2@host:notaport/name",
         "redis://:hunter2@host:notaport/",
         "/var/lib/store.db",
     ],
 )
 def test_what_names_no_store_is_refused_without_its_password(url):
-    with pytest.raises(ConfigurationError, match=r"sqlite:|%3F") as caught:
+    with pytest.raises(ConfigurationError, match=r"sqlite:|%3F|own options|libpq") as caught:
         open_store(url)
     assert caught.value.code == "store-url-invalid"
     assert "hunter2" not in str(caught.value)
@@ -112,6 +114,7 @@ def test_a_url_is_shown_without_password_and_options(url, seen):
 def test_what_a_store_can_keep_as_a_name(text, fine):
     assert storable(text) is fine
     makers = [lambda: LoadRecord("kind", text), lambda: FindRecords("kind", "index", text)]
+    makers += [lambda: CountRecords(text)]
     makers += [lambda: Put(text, "key", 0, b""), lambda: Put("kind", text, 0, b"")]
     makers += [lambda: Put("kind", "key", 0, b"", (("index", text),))]
     for make in makers:
@@ -137,11 +140,13 @@ def test_asks_are_performed_on_a_store():
         LoadRecord("kind", "key"),
         FindRecords("kind", "i", "v"),
         FindDue("kind", 1.0),
+        CountRecords("kind"),
         ReadLog(0),
     ]
-    done, record, page, due, log = [perform[type(ask)](ask) for ask in asks]
+    done, record, page, due, count, log = [perform[type(ask)](ask) for ask in asks]
     assert done is True
     assert record == store.load("kind", "key")
     assert page.records == due == (record,)
+    assert count == 1
     assert [found.key for found in log.entries] == ["key"]
     assert perform[Commit](asks[0]) is False

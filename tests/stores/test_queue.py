@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from flask_session_claims.stores.queue import FairLock
+from flask_session_claims.stores.turns import Turns
 
 
 def wait_until(what):
@@ -32,7 +32,7 @@ def queue_up(lock, names, served, first=()):
 
 
 def test_who_waits_is_served_in_the_order_of_asking():
-    lock, served = FairLock(), []
+    lock, served = Turns(), []
     assert lock.acquire(1)
     threads = queue_up(lock, "abcd", served)
     lock.release()
@@ -42,7 +42,7 @@ def test_who_waits_is_served_in_the_order_of_asking():
 
 
 def test_who_lost_a_race_goes_ahead_of_all():
-    lock, served = FairLock(), []
+    lock, served = Turns(), []
     assert lock.acquire(1)
     threads = queue_up(lock, "abcd", served, first="c")
     lock.release()
@@ -52,7 +52,7 @@ def test_who_lost_a_race_goes_ahead_of_all():
 
 
 def test_who_gives_up_leaves_the_queue():
-    lock, served = FairLock(), []
+    lock, served = Turns(), []
     assert lock.acquire(1)
     threads = queue_up(lock, "a", served)
     assert not lock.acquire(0.01)

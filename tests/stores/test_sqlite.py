@@ -43,6 +43,7 @@ CALLS = {
     "load": lambda store: store.load("kind", "key"),
     "find": lambda store: store.find("kind", "index", "value"),
     "due": lambda store: store.due("kind", 1.0),
+    "count": lambda store: store.count("kind"),
     "commit": lambda store: store.commit([Put("kind", "other", 0, b"x" * 5000)], (), [ENTRY]),
     "log_since": lambda store: store.log_since(0),
     "identity": lambda store: store.identity(),

@@ -17,7 +17,7 @@ commands: dict[str, str] = {
     name: f"{__name__}.{name}"
     for name in (
         *("config", "doctor", "explain", "inspect", "keys"),
-        *("mint", "prune", "routes", "sessions"),
+        *("mint", "prune", "routes", "sessions", "template"),
     )
 }
 

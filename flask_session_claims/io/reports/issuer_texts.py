@@ -59,6 +59,7 @@ def _session(page: Page, report: FullReport, now: float) -> None:
         ("organisation", session.org_id),
         ("device", session.device),
         ("address", session.address),
+        ("acts", session.actor),
     ]
     page.rows([[Cell(name), Cell(text)] for name, text in rows if text is not None])
     page.heading("Claims")

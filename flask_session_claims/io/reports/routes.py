@@ -57,6 +57,7 @@ class RouteReport:
 
 def gate_text(requirement: Requirement) -> str:
     """A requirement as the decorator that makes it; predicates by their name."""
+    other: list[str] = []
     asked = [
         f"{name}={value!r}"
         for name in ("role", "permission", "feature", "plan", "reverification")
@@ -64,13 +65,18 @@ def gate_text(requirement: Requirement) -> str:
     ]
     if requirement.claims is not None:
         asked.append(f"claims={dict(requirement.claims)!r}")
+    if requirement.validators is not None and not callable(requirement.validators):
+        asked.append(f"validators=[{', '.join(one.id for one in requirement.validators)}]")
     if requirement.predicate is not None:
         name = getattr(requirement.predicate, "__qualname__", type(requirement.predicate).__name__)
         asked.append(f"predicate={name}")
+    if callable(requirement.validators):
+        other.append("validators=…")
     gate = "claims_required" if asked else "login_required"
     if not requirement.allow_actor:
-        asked.append("allow_actor=False")
-    return f"{gate}({', '.join(asked)})" if asked else gate
+        other.append("allow_actor=False")
+    said = ", ".join([*asked, *other])
+    return f"{gate}({said})" if said else gate
 
 
 def route_report(

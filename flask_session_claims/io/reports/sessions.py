@@ -17,6 +17,8 @@ _ENDS: Final = {
     "reuse": "its refresh token was used a second time",
     "sign-out": "signed out",
     "request-failed": "the request that signed in failed",
+    "actor-ended": "the session of who acted for the user has ended",
+    "impersonation-over": "who acted for the user has stopped",
     "oversize": "its claims did not fit a token",
     "expired": "not used for too long, or at the end of its life-time",
 }
@@ -36,6 +38,8 @@ class SessionReport:
     org_id: str | None
     device: str | None
     address: str | None
+    #: The id of who acts for the user; None: the user.
+    actor: str | None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -93,6 +97,7 @@ def session_report(session: Session) -> SessionReport:
         org_id=session.org_id,
         device=session.device,
         address=session.address,
+        actor=None if session.actor is None else session.actor.get("sub"),
     )
 
 
@@ -122,6 +127,13 @@ def act_in_words(act: Act) -> str:
         "merge": "claims merged: 1 name" if detail == "1" else f"claims merged: {detail} names",
         "data": "server-only data replaced",
         "oversize": "the provided claims did not fit and were left out",
+        "provide": "claims provided: 1 name"
+        if detail == "1"
+        else f"claims provided: {detail} names",
+        "organization": f"switched to {detail or 'no organization'}",
+        "verify": f"verified anew: {detail}",
+        "impersonate": f"made for who acts for the user: {detail}",
+        "reissue": f"given back to who acted for another: generation {detail}",
         "revoke": f"ended: {end_in_words(detail)}",
     }
     return texts.get(act.act, f"{act.act} {detail}".rstrip())

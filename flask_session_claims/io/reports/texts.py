@@ -77,7 +77,7 @@ def token_lines(report: TokenReport, paint: Paint, width: int | None) -> Lines:
 #: How codes begin that say nothing against the token.
 _UNTOLD: Final = (
     *("jwk-remote-failed-to-load", "unavailable"),
-    *("store-", "keyring-", "session-record-"),
+    *("store-", "keyring-", "session-record-", "template-record-", "directory-record-"),
 )
 
 

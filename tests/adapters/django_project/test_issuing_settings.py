@@ -20,6 +20,7 @@ from django_session_claims import (
     sessions,
 )
 
+from flask_session_claims.io.hooks import Hooks
 from flask_session_claims.stores.memory import MemoryStore
 from flask_session_claims.stores.sqlite import SqliteStore
 
@@ -214,7 +215,7 @@ def test_the_sessions_of_another_issuer_are_not_ours() -> None:
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is registered is forgotten afterwards."""
-    monkeypatch.setattr(conf._built, "provide", None)
+    monkeypatch.setattr(conf._built, "hooks", Hooks())
 
 
 @pytest.mark.usefixtures("registered")

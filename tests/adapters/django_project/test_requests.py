@@ -312,10 +312,8 @@ def test_queued_headers_and_cookies_are_sent_once() -> None:
     def view(request: Any) -> HttpResponse:
         effects = request._session_claims.queue()
         effects.no_store = True
-        effects.headers += [
-            ("Set-Cookie", "a=b; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=60"),
-            ("Front-Token", "x"),
-        ]
+        effects.cookies["a"] = "a=b; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=60"
+        effects.fields["Front-Token"] = "x"
         return HttpResponse("")
 
     with site(path("", view), MIDDLEWARE=MIDDLEWARE):

@@ -167,16 +167,24 @@ print("flask_session_claims.io.issuing" in sys.modules)  # who only reads tokens
 
 def test_the_names_are_those_that_the_documentation_lists() -> None:
     assert set(django_session_claims.__all__) == {
-        "AsyncRequestAuth", "AsyncSessions", "Auth", "ClaimError", "ClaimName", "ClaimsRefused",
-        "ClaimsRequiredMixin", "ConfigurationError", "IdentityUnavailable", "Issued",
-        "LoginRequiredMixin", "NotAllowed", "NotSignedIn", "RefreshRefused", "RequestAuth",
-        "Session", "SessionClaimsError", "SessionClaimsMiddleware", "SessionError", "Sessions",
-        "TokenError", "UnavailableError", "acreate_session", "acurrent_session",
-        "amerge_session_claims", "arevoke_session", "asessions", "claims_oversize",
-        "claims_refreshed", "claims_required", "create_session", "current_session", "get_auth",
-        "keys_rotated", "login_required", "merge_session_claims", "provide", "public",
+        "AsyncLocalDirectory", "AsyncRequestAuth", "AsyncSessions", "AsyncTemplates", "Auth",
+        "BooleanClaim", "Claim", "ClaimError", "ClaimName", "ClaimsRefused", "ClaimsRequiredMixin",
+        "ConfigurationError", "DirectoryError", "IdentityUnavailable", "Issued", "ListClaim",
+        "LocalDirectory", "LoginRequiredMixin", "Membership", "NotAllowed", "NotSignedIn",
+        "Organization", "RefreshRefused", "RequestAuth", "SavedTemplate", "Session",
+        "SessionClaimsError", "SessionClaimsMiddleware", "SessionError", "Sessions",
+        "TemplateConflict", "TemplateRefused", "Templates", "TokenError", "UnavailableError",
+        "User", "Validator", "acreate_session", "acurrent_session", "acurrent_user", "add_claims",
+        "add_validators", "adirectory", "aimpersonate", "ais_current", "amark_verified",
+        "amerge_session_claims", "arevoke_session", "asessions", "astop_impersonating",
+        "aswitch_organization", "async_user", "atemplates", "claims_oversize", "claims_refreshed",
+        "claims_required", "create_session", "current_session", "current_user", "directory",
+        "get_auth", "impersonate", "impersonation_started", "impersonation_stopped", "is_current",
+        "keys_rotated", "login_required", "mark_verified", "may_impersonate",
+        "merge_session_claims", "metadata_for", "organization_switched", "provide", "public",
         "refresh_token_reused", "revoke_session", "session_created", "session_refreshed",
-        "session_revoked", "sessions", "token_rejected",
+        "session_revoked", "sessions", "stop_impersonating", "switch_organization", "sync_user",
+        "templates", "token_rejected", "user_loader", "user_metadata_changed",
     }  # fmt: skip
     assert set(dir(django_session_claims)) >= set(django_session_claims.__all__)
     with pytest.raises(AttributeError):

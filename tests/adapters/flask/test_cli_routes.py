@@ -10,7 +10,7 @@ import pytest
 from flask import Blueprint, Flask
 from flask.views import MethodView, View
 
-from flask_session_claims import claims_required, login_required, public
+from flask_session_claims import BooleanClaim, claims_required, login_required, public
 
 from ..flask_site import make_app
 from .cli import report, run, words
@@ -163,6 +163,11 @@ def is_adult(auth: Any) -> bool:
         (claims_required(permission="org:a:b"), "claims_required(permission='org:a:b')"),
         (claims_required(claims={"plan": "pro"}), "claims_required(claims={'plan': 'pro'})"),
         (claims_required(predicate=is_adult), "claims_required(predicate=is_adult)"),
+        (
+            claims_required(validators=[BooleanClaim("adult", is_adult).is_true()]),
+            "claims_required(validators=[adult])",
+        ),
+        (login_required(validators=lambda usual: []), "login_required(validators=…)"),
         (
             claims_required(feature="x", reverification="strict", allow_actor=False),
             "claims_required(feature='x', reverification='strict', allow_actor=False)",

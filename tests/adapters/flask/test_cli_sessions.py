@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from flask import Flask, g
 
-from flask_session_claims import SessionClaims
+from flask_session_claims import (
+    SessionClaims,
+    create_session,
+    impersonate,
+    mark_verified,
+    stop_impersonating,
+    switch_organization,
+)
 from flask_session_claims.sessions.model import Issued
 from flask_session_claims.stores.faults import StoreUnavailable
 from flask_session_claims.stores.memory import MemoryStore
@@ -59,6 +66,7 @@ def test_the_live_sessions_of_a_user_are_listed_the_one_used_last_first(own, clo
         ("org_id", None),
         ("device", "Firefox"),
         ("address", "203.0.113.7"),
+        ("actor", None),
     ]
     output = words(run(app, "sessions", "list", "--user", "user_1").output)
     assert output == (
@@ -186,6 +194,46 @@ def test_the_acts_of_a_session_are_told_in_their_order(own, clock):
     ]
     places = [output.index(text) for text in told]
     assert places == sorted(places)
+
+
+def test_what_was_done_for_a_user_and_in_organisations_is_told(own):
+    app, claims = own
+
+    @claims.may_impersonate
+    def may(auth, user_id):
+        return True
+
+    directory = claims.directory
+    for user_id in ("user_1", "user_2"):
+        directory.create_user(user_id)
+    directory.create_organization("Acme", org_id="org_1")
+    directory.add_member("org_1", "user_1", "org:admin")
+    told = {}
+    with app.test_request_context(method="POST", headers={"Sec-Fetch-Site": "same-origin"}):
+        told["own"] = create_session("user_1").session_id
+        switch_organization("org_1")
+        mark_verified(second=True)
+        switch_organization(None)
+        told["user's"] = impersonate("user_2", reason="a ticket").session_id
+        acted = report(app, "sessions", "list", "user_2")["sessions"]
+        assert [each["actor"] for each in acted] == ["user_1"]
+        assert "acts user_1" in words(run(app, "explain", told["user's"]).output)
+        stop_impersonating()
+    output = words(run(app, "explain", told["own"]).output)
+    places = [
+        output.index(text)
+        for text in (
+            "signed in",
+            "switched to org_1",
+            "verified anew: second",
+            "switched to no organization",
+            "given back to who acted for another: generation 2",
+        )
+    ]
+    assert places == sorted(places)
+    output = words(run(app, "explain", told["user's"]).output)
+    assert "made for who acts for the user: a ticket" in output
+    assert "ended: who acted for the user has stopped" in output
 
 
 def test_the_last_50_acts_are_kept(own):
@@ -325,6 +373,10 @@ class Gone(MemoryStore):
     def due(self, *args: Any, **options: Any) -> Any:
         self._check()
         return super().due(*args, **options)
+
+    def count(self, kind: str) -> Any:
+        self._check()
+        return super().count(kind)
 
     def commit(self, *args: Any, **options: Any) -> Any:
         self._check()

@@ -265,7 +265,7 @@ def test_an_unknown_name_is_a_mistake_that_names_the_known(failing, users, given
         get(app, "/me", bearer(users.mint()))
 
 
-def test_what_select_raises_is_the_apps_own_and_signs_nobody_in(failing, users):
+def test_what_select_raises_is_the_apps_own_and_signs_nobody_in(failing, users, monkeypatch):
     def select(here: Any) -> str | None:
         raise LookupError("the app's own mistake")
 
@@ -276,7 +276,7 @@ def test_what_select_raises_is_the_apps_own_and_signs_nobody_in(failing, users):
         get(app, "/me", bearer(users.mint()))
     app.testing = False
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.logger.disabled = True
+    monkeypatch.setattr(app.logger, "disabled", True)
     for path in ("/me", "/member", "/ran"):
         assert get(app, path, bearer(users.mint())).status_code == 500
     assert ran == []

@@ -21,7 +21,14 @@ from flask import (
     stream_with_context,
 )
 
-from flask_session_claims import claims_required, current_auth, get_auth, login_required, public
+from flask_session_claims import (
+    ConfigurationError,
+    claims_required,
+    current_auth,
+    get_auth,
+    login_required,
+    public,
+)
 
 from ..flask_site import make_app, show, statuses
 
@@ -268,3 +275,15 @@ def test_a_nested_blueprint_has_its_own_page_for_who_is_not_signed_in(app):
 def test_the_app_at_hand_in_a_template_is_the_one_that_serves(app, alice):
     app.add_url_rule("/page", "page", lambda: f"{current_app.name} {render_template_string(READS)}")
     assert app.test_client().get("/page", headers=alice).text == "site Hello alice"
+
+
+def test_a_token_of_a_template_of_another_issuer_is_to_be_asked_for_there(app, alice):
+    def view() -> Any:
+        with pytest.raises(
+            ConfigurationError, match=r"those of https://issuer\.example; ask there"
+        ):
+            g.auth.get_token("backend")
+        return {"token": g.auth.get_token() is not None}
+
+    app.add_url_rule("/token", "token", view)
+    assert app.test_client().get("/token", headers=alice).json == {"token": True}

@@ -8,18 +8,28 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from .contract_away import Away
 from .contract_changes import Changes
+from .contract_current import Current
 from .contract_endpoints import RefreshEndpoint
 from .contract_ends import Ends
 from .contract_fdi import Fdi
+from .contract_feed import Feed
 from .contract_hooks import Hooks
+from .contract_impersonation import Impersonation
+from .contract_live import Live
 from .contract_meetings import Meetings
 from .contract_parallel import Parallel
+from .contract_people import People
 from .contract_published import Published
 from .contract_refresh import Refresh
+from .contract_remint import Remint
 from .contract_signin import SignIn
 from .contract_signout import SignOut
 from .contract_stores import Stores
+from .contract_tokens import Tokens
+from .contract_users import Users
+from .contract_validators import Fetched
 
 
 class IssuingContract(
@@ -35,6 +45,16 @@ class IssuingContract(
     Published,
     Stores,
     Parallel,
+    Feed,
+    Away,
+    Remint,
+    Live,
+    Current,
+    Fetched,
+    People,
+    Impersonation,
+    Users,
+    Tokens,
 ):
     """Subclass it next to a `driver` fixture."""
 

@@ -109,8 +109,12 @@ class SignIn(Contract):
         assert "cart" not in client.get("/peek").json["claims"]
 
     def test_the_organisation_stays_with_the_session(
-        self, client: Client, clock: FrozenClock
+        self, client: Client, clock: FrozenClock, driver: Driver, app: Any
     ) -> None:
+        directory = driver.directory(app)
+        directory.create_user("user_1")
+        directory.create_organization("Acme", org_id="org_1")
+        directory.add_member("org_1", "user_1", "org:member")
         client.sign_in(org_id="org_1")
         said = [client.post("/merge", patch={"a": 1}).json["auth"]]
         clock.advance(TOKEN + 10)

@@ -7,12 +7,10 @@ until `leave`.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any, ClassVar, cast
 
 from ..django_setup import MIDDLEWARE, setup, urlconf
@@ -20,16 +18,17 @@ from ..django_setup import MIDDLEWARE, setup, urlconf
 setup()
 
 import django_session_claims as claims_of  # noqa: E402
-from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noqa: E402
 from django.test import AsyncClient, override_settings  # noqa: E402
 from django.test import Client as SyncClient  # noqa: E402
 from django.test.client import AsyncClientHandler, ClientHandler, FakePayload  # noqa: E402
 from django.urls import include, path  # noqa: E402
-from django.views.decorators.http import require_http_methods  # noqa: E402
 from django_session_claims import conf  # noqa: E402
 from django_session_claims.urls import well_known  # noqa: E402
 
+from flask_session_claims.io.directory import LocalDirectory  # noqa: E402
+from flask_session_claims.io.hooks import Hooks  # noqa: E402
 from flask_session_claims.io.sessions import Sessions  # noqa: E402
+from flask_session_claims.io.templates import Templates  # noqa: E402
 
 from ..drivers import Ask, Reply, wsgi_fields  # noqa: E402
 from .drivers import (  # noqa: E402
@@ -40,13 +39,9 @@ from .drivers import (  # noqa: E402
     Clock,
     Provide,
     Signalled,
-    about,
-    merged,
-    refusal,
-    session_json,
-    sign_in_arguments,
-    signed_in,
 )
+from .people import Functions  # noqa: E402
+from .views_django import ASYNC_VIEWS, STREAMS_BY_THREAD, SYNC_VIEWS  # noqa: E402
 
 
 @dataclass
@@ -54,7 +49,9 @@ class DjangoApp:
     override: override_settings
     clock: Clock
     provide: Provide | None
+    functions: Functions
     handler: Any
+    meanwhile: list[Callable[[], Any]]
 
 
 class DjangoDriver:
@@ -66,10 +63,17 @@ class DjangoDriver:
     in_force: ClassVar[DjangoApp | None] = None
 
     def build(
-        self, settings: Mapping[str, Any], clock: Clock, *, provide: Provide | None = None
+        self,
+        settings: Mapping[str, Any],
+        clock: Clock,
+        *,
+        provide: Provide | None = None,
+        functions: Functions | None = None,
     ) -> DjangoApp:
+        meanwhile: list[Callable[[], Any]] = []
         override = override_settings(
             SECRET_KEY=SECRET_KEY,
+            MEANWHILE=meanwhile,
             SESSION_CLAIMS=dict(settings),
             MIDDLEWARE=MIDDLEWARE,
             ROOT_URLCONF=urlconf(
@@ -78,7 +82,8 @@ class DjangoDriver:
                 *well_known,
             ),
         )
-        app = DjangoApp(override, clock, provide, self.handler())
+        given = functions or Functions()
+        app = DjangoApp(override, clock, provide, given, self.handler(), meanwhile)
         self.enter(app)
         app.handler.load_middleware(is_async=self.is_async)
         return app
@@ -90,6 +95,7 @@ class DjangoDriver:
         self.leave()
         app.override.enable()
         conf.use(clock=app.clock, provide=app.provide)
+        app.functions.give(conf)
         DjangoDriver.in_force = app
 
     def leave(self) -> None:
@@ -97,13 +103,20 @@ class DjangoDriver:
         app, DjangoDriver.in_force = DjangoDriver.in_force, None
         if app is not None:
             app.override.disable()
+            conf._built.hooks, conf._built.validators = Hooks(), ()
             conf.use()
 
     def client(self, app: DjangoApp) -> Client:
         return Client(cast(Any, self), app, app.clock)
 
     def sessions(self, app: DjangoApp) -> Sessions:
-        return cast(Sessions, _SessionsOf(self, app))
+        return cast(Sessions, _ActsOf(self, app, "sessions"))
+
+    def directory(self, app: DjangoApp) -> LocalDirectory:
+        return cast(LocalDirectory, _ActsOf(self, app, "directory"))
+
+    def templates(self, app: DjangoApp) -> Templates:
+        return cast(Templates, _ActsOf(self, app, "templates"))
 
     @contextmanager
     def signals(
@@ -130,200 +143,15 @@ class DjangoDriver:
                 getattr(claims_of, name).disconnect(each)
 
 
-class _SessionsOf:
-    """The sessions of an app, which is put in force for each act."""
+class _ActsOf:
+    """The sessions of an app, say, which is put in force for each act."""
 
-    def __init__(self, driver: DjangoDriver, app: DjangoApp) -> None:
-        self._driver, self._app = driver, app
+    def __init__(self, driver: DjangoDriver, app: DjangoApp, name: str) -> None:
+        self._driver, self._app, self._name = driver, app, name
 
     def __getattr__(self, act: str) -> Any:
         self._driver.enter(self._app)
-        return getattr(claims_of.sessions, act)
-
-
-# --- views ----------------------------------------------------------------------------------
-
-
-def sign_in(request: Any) -> Any:
-    user, keywords = sign_in_arguments(request.GET)
-    session = claims_of.create_session(request, user, **keywords)
-    return signed_in(session, request.auth)
-
-
-async def asign_in(request: Any) -> Any:
-    user, keywords = sign_in_arguments(request.GET)
-    session = await claims_of.acreate_session(request, user, **keywords)
-    return signed_in(session, request.auth)
-
-
-def sign_in_fails(request: Any) -> Any:
-    return sign_in(request), int(request.GET["status"])
-
-
-async def asign_in_fails(request: Any) -> Any:
-    return await asign_in(request), int(request.GET["status"])
-
-
-def sign_in_raises(request: Any) -> Any:
-    sign_in(request)
-    raise RuntimeError("the view's own mistake")
-
-
-async def asign_in_raises(request: Any) -> Any:
-    await asign_in(request)
-    raise RuntimeError("the view's own mistake")
-
-
-def peek(request: Any) -> Any:
-    return about(request.auth)
-
-
-async def apeek(request: Any) -> Any:
-    return about(request.auth)
-
-
-def cached(request: Any) -> Any:
-    return JsonResponse(about(request.auth), headers={"Cache-Control": "public, max-age=60"})
-
-
-async def acached(request: Any) -> Any:
-    return cached(request)
-
-
-def still(request: Any) -> Any:
-    return {"still": True}
-
-
-async def astill(request: Any) -> Any:
-    return {"still": True}
-
-
-def merge(request: Any) -> Any:
-    patch = json.loads(request.GET["patch"])
-    return merged(claims_of.merge_session_claims(request, patch), request.auth)
-
-
-async def amerge(request: Any) -> Any:
-    patch = json.loads(request.GET["patch"])
-    return merged(await claims_of.amerge_session_claims(request, patch), request.auth)
-
-
-def merge_fails(request: Any) -> Any:
-    return merge(request), 500
-
-
-async def amerge_fails(request: Any) -> Any:
-    return await amerge(request), 500
-
-
-def sign_out(request: Any) -> Any:
-    return {"ended": claims_of.revoke_session(request)}
-
-
-async def asign_out(request: Any) -> Any:
-    return {"ended": await claims_of.arevoke_session(request)}
-
-
-def session(request: Any) -> Any:
-    return session_json(claims_of.current_session(request))
-
-
-async def asession(request: Any) -> Any:
-    return session_json(await claims_of.acurrent_session(request))
-
-
-def stream(request: Any) -> Any:
-    def body() -> Iterator[str]:
-        yield " "
-        yield json.dumps(about(request.auth))
-
-    return StreamingHttpResponse(body(), content_type="application/json")
-
-
-async def astream(request: Any) -> Any:
-    async def body() -> AsyncIterator[str]:
-        yield " "
-        yield json.dumps(about(request.auth))
-
-    return StreamingHttpResponse(body(), content_type="application/json")
-
-
-async def astream_by_thread(request: Any) -> Any:
-    return stream(request)
-
-
-def _respond(answer: Any) -> Any:
-    if isinstance(answer, (HttpResponse, StreamingHttpResponse)):
-        return answer
-    body, status = answer if isinstance(answer, tuple) else (answer, 200)
-    return JsonResponse(body, status=status, safe=False)
-
-
-def _responding(does: Any) -> Any:
-    """A view that answers with what `does` gives, and refusals of acts as the contract says."""
-    if asyncio.iscoroutinefunction(does):
-
-        @wraps(does)
-        async def aview(request: Any) -> Any:
-            try:
-                return _respond(await does(request))
-            except claims_of.SessionError as error:
-                return _respond(refusal(error))
-
-        return aview
-
-    @wraps(does)
-    def view(request: Any) -> Any:
-        try:
-            return _respond(does(request))
-        except claims_of.SessionError as error:
-            return _respond(refusal(error))
-
-    return view
-
-
-def _routes(**views: tuple[list[str], Any]) -> list[Any]:
-    routes = []
-    for name, (methods, does) in views.items():
-        view = _responding(does)
-        if "GET" in methods:
-            methods = [*methods, "HEAD"]
-        if name in ("me", "merge", "merge_fails"):
-            view = claims_of.login_required(view)
-        routes.append(path(name.replace("_", "-"), require_http_methods(methods)(view)))
-    return routes
-
-
-SYNC_VIEWS = _routes(
-    sign_in=(["POST"], sign_in),
-    sign_in_fails=(["POST"], sign_in_fails),
-    sign_in_raises=(["POST"], sign_in_raises),
-    sign_in_by_get=(["GET"], sign_in),
-    me=(["GET"], peek),
-    peek=(["GET", "POST", "OPTIONS"], peek),
-    cached=(["GET"], cached),
-    still=(["GET", "POST"], still),
-    merge=(["POST"], merge),
-    merge_fails=(["POST"], merge_fails),
-    sign_out=(["POST"], sign_out),
-    session=(["GET"], session),
-    stream=(["GET"], stream),
-)
-ASYNC_VIEWS = _routes(
-    sign_in=(["POST"], asign_in),
-    sign_in_fails=(["POST"], asign_in_fails),
-    sign_in_raises=(["POST"], asign_in_raises),
-    sign_in_by_get=(["GET"], asign_in),
-    me=(["GET"], apeek),
-    peek=(["GET", "POST", "OPTIONS"], apeek),
-    cached=(["GET"], acached),
-    still=(["GET", "POST"], astill),
-    merge=(["POST"], amerge),
-    merge_fails=(["POST"], amerge_fails),
-    sign_out=(["POST"], asign_out),
-    session=(["GET"], asession),
-    stream=(["GET"], astream),
-)
+        return getattr(getattr(claims_of, self._name), act)
 
 
 # --- WSGI and ASGI --------------------------------------------------------------------------
@@ -383,14 +211,14 @@ class ASGIDriver(DjangoDriver):
 class SyncViewsASGIDriver(ASGIDriver):
     """Views that Django runs in threads, behind the async middleware."""
 
-    views = (*SYNC_VIEWS[:-1], ASYNC_VIEWS[-1])
+    views = (*SYNC_VIEWS[:-2], *ASYNC_VIEWS[-2:])
 
 
 class AsyncViewsWSGIDriver(WSGIDriver):
     """Views that Django runs on loops of their own, behind the sync middleware."""
 
     settles_first = True
-    views = (*ASYNC_VIEWS[:-1], *_routes(stream=(["GET"], astream_by_thread)))
+    views = (*ASYNC_VIEWS[:-2], *STREAMS_BY_THREAD)
 
 
 def _reply(response: Any, body: bytes) -> Reply:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
-from flask_session_claims import Auth
+from flask_session_claims import Auth, UnavailableError
+from flask_session_claims.io.directory import LocalDirectory
 from flask_session_claims.io.sessions import Sessions
+from flask_session_claims.io.templates import Templates
 from flask_session_claims.sessions.faults import ClaimsRefused
 from flask_session_claims.sessions.model import Session
 from flask_session_claims.testing.record import record
@@ -21,6 +23,9 @@ from flask_session_claims.testing.record import record
 from ..drivers import Ask, Reply
 from .jar import Clock as Clock
 from .jar import Jar, cookies_of, secrets_in
+
+if TYPE_CHECKING:
+    from .people import Functions
 
 #: The app's hook: (user id, the session or None) -> claims or None, or an awaitable of that.
 Provide = Callable[[str, "Session | None"], Any]
@@ -35,6 +40,8 @@ MOUNT = "/auth"
 SIGNALS = (
     "session_created", "session_refreshed", "session_revoked", "refresh_token_reused",
     "claims_oversize", "claims_refreshed", "keys_rotated", "token_rejected",
+    "organization_switched", "user_metadata_changed", "impersonation_started",
+    "impersonation_stopped",
 )  # fmt: skip
 
 
@@ -56,11 +63,35 @@ class Driver(Protocol):
     - POST /merge-fails (login_required): merges, then answers with 500.
     - POST /sign-out: `{"ended": revoke_session()}`.
     - GET /session: `session_json(current_session())`.
+    - GET, HEAD, POST /answer (no gate): as /peek, with the status of `?status=` and the
+      Cache-Control of `?cache=`; with `?raises=1` it raises RuntimeError once auth was read.
+    - GET /live (login_required(live=True)): `about(auth)`.
+    - GET /live-pro (login_required(live=True), and claims_required(claims={"plan": "pro"},
+      live=True)): `about(auth)`.
+    - GET /verified (login_required(validators=[IS_VERIFIED])), /verified-teams (that, and
+      claims_required(validators=[IN_A])), /unverified
+      (login_required(validators=without_verified)): `about(auth)`; see `fetched.py`.
+    - GET /watch: a streamed response, one line for each look at what `is_current` says of the
+      request's auth: first, and after each of `app.meanwhile`, which is called in a thread
+      where there is a loop. It is of `line(…)`; with `?plain=1` the auth is that of
+      `get_auth()`, called ahead of the stream.
     - GET /stream: a streamed response: one space, and once the headers are sent `about(auth)`
       read only then.
+    - POST /act: the act of the request named by `?do=`, with the JSON of `?with=` as keywords,
+      answers `acted(returned, auth)` with the status of `?status=`.
+    - GET, POST /user: `seen_user(current_user, current_user)`; with `?then=` that one is signed in
+      between the two.
+    - POST /sync: `synced(sync_user(?user=))`.
+    - GET /known: `known(…)` of the user of `?user=` in the directory, and of the session
+      token's template; awaited where the view is async.
+    - GET /admin (claims_required(role="org:admin")), /invoices
+      (claims_required(permission="org:invoices:manage")), /strict
+      (claims_required(reverification="strict")), /own (login_required(allow_actor=False)):
+      `about(auth)`.
 
-    Where an act raises a SessionError, the view answers `refusal(error)`. Everything else is the
-    adapter's and the framework's: 401, 403, 503, 500; exceptions are not propagated to the test.
+    Where an act raises a SessionError, the view answers `refusal(error)`; /act, /user and /sync
+    also where it raises a ConfigurationError. Everything else is the adapter's and the
+    framework's: 401, 403, 503, 500; exceptions are not propagated to the test.
     """
 
     #: Auth is settled ahead of the view, so that a view that never reads it, or reads it late,
@@ -68,7 +99,12 @@ class Driver(Protocol):
     settles_first: bool
 
     def build(
-        self, settings: Mapping[str, Any], clock: Clock, *, provide: Provide | None = None
+        self,
+        settings: Mapping[str, Any],
+        clock: Clock,
+        *,
+        provide: Provide | None = None,
+        functions: Functions | None = None,
     ) -> Any:
         """An app that is its own issuer, with the routes above and the endpoints.
 
@@ -78,6 +114,9 @@ class Driver(Protocol):
                 `SECRET_KEY`; the app is neither in debug nor in testing mode.
             clock: for everything in the app.
             provide: the hook for provided claims, sync or async.
+            functions: the app's other functions, given by `Functions.give`.
+
+        Its attribute `meanwhile`, a list of functions and empty at first, is for /watch.
         """
         ...
 
@@ -95,6 +134,14 @@ class Driver(Protocol):
 
     def sessions(self, app: Any) -> Sessions:
         """The acts on sessions from anywhere, in their sync form."""
+        ...
+
+    def directory(self, app: Any) -> LocalDirectory:
+        """The same for users and organisations."""
+        ...
+
+    def templates(self, app: Any) -> Templates:
+        """The same for templates."""
         ...
 
     def signals(
@@ -163,6 +210,11 @@ def signed_in(session: Session, auth: Any) -> dict[str, Any]:
 
 def merged(returned: Auth, auth: Any) -> dict[str, Any]:
     return {"returned": about(returned), "auth": about(auth)}
+
+
+def line(said: bool | UnavailableError) -> str:
+    """A line of /watch: what `is_current` has said, or the code of what it has raised."""
+    return f"{said.code if isinstance(said, UnavailableError) else said}\n"
 
 
 def refusal(error: Any) -> tuple[dict[str, Any], int]:

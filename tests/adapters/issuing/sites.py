@@ -7,11 +7,16 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from flask_session_claims.core.claims import PROTECTED_NAMES
+from flask_session_claims.io.appsettings import settings_from
+from flask_session_claims.io.issuing import Issuing, Surroundings
+from flask_session_claims.io.sessions import Sessions
+from flask_session_claims.sessions.model import SESSION
 from flask_session_claims.sessions.records import (
     Delete,
     Identity,
@@ -27,8 +32,9 @@ from flask_session_claims.stores.memory import MemoryStore
 from flask_session_claims.testing import FrozenClock
 
 from ..drivers import Reply
-from .drivers import Client, Driver, Provide
+from .drivers import SECRET_KEY, Client, Driver, Provide
 from .jar import cookies_of
+from .people import Functions
 
 APP = "https://app.example"
 EVIL = "https://evil.example"
@@ -58,15 +64,28 @@ class Contract:
     def open_app(self, driver: Driver, clock: FrozenClock, store: FaultyStore) -> OpenApp:
         """Makes an app of the usual settings with some changed."""
 
-        def opened(*, provide: Provide | None = None, **changes: Any) -> Any:
+        def opened(
+            *,
+            provide: Provide | None = None,
+            functions: Functions | None = None,
+            **changes: Any,
+        ) -> Any:
             settings = {"ISSUER": "self", "STORE": store, "ORIGINS": [APP], **changes}
-            return driver.build(settings, clock, provide=provide)
+            return driver.build(settings, clock, provide=provide, functions=functions)
 
         return opened
 
     @pytest.fixture
     def app(self, open_app: OpenApp) -> Any:
         return open_app()
+
+    @pytest.fixture
+    def elsewhere(self, clock: FrozenClock, store: FaultyStore, tmp_path: Path) -> Sessions:
+        """The acts of another process over the same store, one that serves no requests.
+
+        What it asks of the store neither fails nor counts.
+        """
+        return worker(store.behind, clock, tmp_path)
 
     @pytest.fixture
     def client(self, driver: Driver, app: Any) -> Client:
@@ -78,6 +97,25 @@ class Contract:
         client.sign_in("ann", claims={"plan": "pro"})
         clock.advance(TOKEN + 10)
         return client
+
+
+def worker(store: RecordStore, clock: FrozenClock, folder: Path) -> Sessions:
+    """The sessions of a process without a framework."""
+
+    async def atell(event: str, data: Any) -> None:
+        """Nobody listens."""
+
+    around = Surroundings(
+        secret_key=SECRET_KEY,
+        fallbacks=None,
+        folder=folder,
+        is_development=False,
+        tell=lambda event, data: None,
+        atell=atell,
+        refresh_path=lambda: "/",
+    )
+    found = settings_from({"ISSUER": "self", "STORE": store}, {}, prefix="", environ={})
+    return Issuing(found.issuing, found.verifier, around, clock=clock).sessions
 
 
 def assert_untouched(reply: Reply) -> None:
@@ -129,6 +167,8 @@ class FaultyStore:
     faults: dict[str, Fault] = field(default_factory=dict[str, Fault])
     #: Names of the calls, in order.
     calls: list[str] = field(default_factory=list[str])
+    #: Ids of the sessions whose records were loaded, in order.
+    loaded: list[str] = field(default_factory=list[str])
     #: Whether the next call succeeds; in place of faults by name.
     gate: Callable[[], bool] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -140,7 +180,14 @@ class FaultyStore:
     def mend(self) -> None:
         self.faults.clear()
 
+    def forget(self) -> None:
+        """Count from here."""
+        self.calls.clear()
+        self.loaded.clear()
+
     def load(self, kind: str, key: str) -> Record | None:
+        if kind == SESSION:
+            self.loaded.append(key)
         return self._do("load", lambda: self.behind.load(kind, key))
 
     def find(self, kind: str, index: str, value: str, after: str = "") -> Page:
@@ -148,6 +195,9 @@ class FaultyStore:
 
     def due(self, kind: str, until: float) -> tuple[Record, ...]:
         return self._do("due", lambda: self.behind.due(kind, until))
+
+    def count(self, kind: str) -> int:
+        return self._do("count", lambda: self.behind.count(kind))
 
     def commit(
         self, puts: Sequence[Put], deletes: Sequence[Delete] = (), log: Sequence[LogEntry] = ()

@@ -10,7 +10,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from flask_session_claims.io.reports.commands import given, look, options, own_keys, own_sessions
+from flask_session_claims.io.reports.commands import (
+    given,
+    look,
+    options,
+    own_keys,
+    own_sessions,
+    own_templates,
+)
 from flask_session_claims.io.reports.commands.answers import Answer, Ended, told
 from flask_session_claims.io.reports.commands.terminal import (
     ansi,
@@ -26,6 +33,7 @@ from ... import conf
 from ...issuing import issuing_of
 from ..parsing import Commands, add, add_group, commands_of, session_id
 from ..side import reading_side
+from ..templates import add_templates
 
 
 class Command(BaseCommand):
@@ -45,6 +53,7 @@ class Command(BaseCommand):
         _ = add(commands, "doctor", look.doctor, lambda s, o: look.doctor(s))
         _add_keys(add_group(commands, "keys", options.KEYS, unnamed="list"))
         _add_sessions(add_group(commands, "sessions", options.SESSIONS))
+        add_templates(add_group(commands, "template", own_templates.TEMPLATES))
         sid = add(
             commands,
             "explain",

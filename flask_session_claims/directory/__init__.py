@@ -1,0 +1,1 @@
+"""Users, organisations and memberships that the library keeps itself."""
