@@ -1,6 +1,7 @@
 """What holds for every test, and the README's snippets.
 
-Where CI is set, a test that needs a service is never skipped.
+Where CI is set, a test that needs a service is never skipped. Long forms of tests run where
+FSC_LONG is set.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ else:
 
     readme = Sybil([PythonCodeBlockParser()], pattern="README.md", setup=begin, teardown=end)
     pytest_collect_file = readme.pytest()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("FSC_LONG"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.hookimpl(wrapper=True)

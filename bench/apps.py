@@ -48,6 +48,31 @@ def ours(signer: Signer, **more: object) -> dict[str, object]:
     return {"ISSUER": ISSUER, "JWKS": signer.jwks, "AUTHORIZED_PARTIES": [PARTY], **more}
 
 
+def found_in(cookie: str, known: dict[bytes, Any] | None, signer: Signer) -> Any:
+    """The claims in a Cookie field, by hand and with hardly a check; None: nobody's.
+
+    `known` are the tokens seen before, by digest; None: each is verified.
+    """
+    for part in cookie.split("; "):
+        if part.startswith("__session="):
+            token = part[10:]
+            if known is None:
+                try:
+                    found = signer.open(token)
+                except InvalidSignature:
+                    return None
+            else:
+                name = hashlib.sha256(token.encode()).digest()
+                found = known.get(name)
+                if found is None:
+                    try:
+                        found = known[name] = signer.open(token)
+                    except InvalidSignature:
+                        return None
+            return found if found["exp"] > time.time() else None
+    return None
+
+
 # Flask: each function makes one app; `base` is a key server's address
 
 
@@ -63,24 +88,13 @@ def flask_floor(signer: Signer, base: str, cached: bool = True) -> Any:
     """The least that such a guard can do by hand, with hardly a check: not for use."""
     from flask import Flask, abort, g, request
 
-    app, known = Flask("bench"), dict[bytes, Any]()
+    app, known = Flask("bench"), dict[bytes, Any]() if cached else None
 
     @app.before_request
     def find() -> None:
-        for part in request.environ.get("HTTP_COOKIE", "").split("; "):
-            if part.startswith("__session="):
-                token = part[10:]
-                name = hashlib.sha256(token.encode()).digest() if cached else b""
-                try:
-                    found = known.get(name) or signer.open(token)
-                except InvalidSignature:
-                    break
-                if cached:
-                    known[name] = found
-                if found["exp"] > time.time():
-                    g.found = found
-                    return
-        abort(401)
+        g.found = found_in(request.environ.get("HTTP_COOKIE", ""), known, signer)
+        if g.found is None:
+            abort(401)
 
     @app.after_request
     def mark(response: Any) -> Any:
@@ -281,8 +295,29 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
     def session_view(request: Any) -> Any:
         return HttpResponse(request.user.first_name)
 
+    known: dict[bytes, Any] = {}
+
+    class Floor:
+        """The least that a Django guard can do by hand; as `flask_floor`."""
+
+        def __init__(self, get_response: Any) -> None:
+            self.get_response = get_response
+
+        def __call__(self, request: Any) -> Any:
+            request.found = found_in(request.META.get("HTTP_COOKIE", ""), known, signer)
+            response = self.get_response(request)
+            response.headers["Vary"] = "Cookie"
+            response.headers["Cache-Control"] = "private"
+            return response
+
+    def floor_view(request: Any) -> Any:
+        if request.found is None:
+            return HttpResponse(status=401)
+        return HttpResponse(request.found["fullName"])
+
     urlpatterns[:] = [
         path("", lambda request: HttpResponse(NAME)),
+        path("floor", floor_view),
         path("ours", view),
         path("session", session_view),
         path("rest", rest("Bare")),
@@ -316,6 +351,8 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
 
     use(10_000)()
     guarded = handler("/ours", "django_session_claims.middleware.SessionClaimsMiddleware")
+    middleware.append(Floor)
+    floor = handler("/floor", "apps.django_floor")
     stock = handler(
         "/session",
         "django.contrib.sessions.middleware.SessionMiddleware",
@@ -327,6 +364,7 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
     )
     return [
         Guarded("bare", handler("/"), good),
+        Guarded("floor, cached", floor, good, forged),
         Guarded("ours, cached", guarded, good, forged, use(10_000)),
         Guarded("ours, no cache", guarded, good, forged, use(0)),
         Guarded(
@@ -342,6 +380,11 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
 
 
 urlpatterns: list[Any] = []
+middleware: list[Any] = []
+
+
+def django_floor(get_response: Any) -> Any:
+    return middleware[0](get_response)
 
 
 # Quart
@@ -370,6 +413,28 @@ def quart_apps(signer: Signer, base: str) -> list[Guarded]:
         SessionClaims(app)
         return app
 
+    def floor() -> Any:
+        """The least that a Quart guard can do by hand; as `flask_floor`."""
+        known: dict[bytes, Any] = {}
+
+        async def view() -> Any:
+            return g.found["fullName"]
+
+        async def find() -> None:
+            g.found = found_in(request.headers.get("Cookie", ""), known, signer)
+            if g.found is None:
+                abort(401)
+
+        async def mark(response: Any) -> Any:
+            response.headers.add("Vary", "Cookie")
+            response.headers.add("Cache-Control", "private")
+            return response
+
+        app = app_with(view)
+        app.before_request(find)
+        app.after_request(mark)
+        return app
+
     async def clerk_view() -> Any:
         asked: Any = request
         state = await authenticate_request_async(asked, settings)
@@ -389,6 +454,7 @@ def quart_apps(signer: Signer, base: str) -> list[Guarded]:
     good, forged = map(by_cookie, signed_by(signer))
     return [
         Guarded("bare", app_with(bare), good),
+        Guarded("floor, cached", floor(), good, forged),
         Guarded("ours, cached", mine(), good, forged),
         Guarded("ours, no cache", mine(TOKEN_CACHE_SIZE=0), good, forged),
         Guarded("quart-auth", auth_app, *(by_cookie(it, "QUART_AUTH") for it in both)),

@@ -2,7 +2,8 @@
 
 Usage: python -m tests.mutants.run [WORD ...]
 
-Words choose the mutants whose names hold one of them. Two copies are worked on at once; the
+Words choose the mutants whose names hold one of them; without any it is all of those of reading
+tokens and a fourth of those of issuing sessions, and all of both where FSC_LONG is set. Two copies are worked on at once; the
 sources are never touched. First everything has to pass without a fault. A mutant that its own
 tests miss is given the whole fall-back suite; what survives that is a gap, and counts as failed.
 The last line reads "N passed, N failed".
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from tests.mutants.mutant import REQUESTS, TOKENS, Mutant
-from tests.mutants.table import MUTANTS, SOURCES, mutated
+from tests.mutants.table import MUTANTS, SHORT, SOURCES, mutated
 
 T = TypeVar("T")
 
@@ -179,7 +180,8 @@ def sound(copy: Copy, chosen: Sequence[Mutant]) -> Soundness:
 
 
 def main(words: Sequence[str]) -> int:
-    chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
+    usual = MUTANTS if os.environ.get("FSC_LONG") else SHORT
+    chosen = [m for m in MUTANTS if any(word in m.name for word in words)] if words else usual
     if not chosen:
         sys.exit(f"no mutant is called {' or '.join(words)}")
     for mutant in chosen:

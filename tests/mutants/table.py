@@ -19,15 +19,16 @@ from tests.mutants.mutant import Mutant
 
 #: What holds the package that is mutated.
 SOURCES: Final = Path(flask_session_claims.__file__).parents[1]
-MUTANTS: Final[tuple[Mutant, ...]] = (
+_OF_READING: Final = (
     *of_tokens.MUTANTS,
     *of_keys.MUTANTS,
     *of_access.MUTANTS,
     *of_requests.MUTANTS,
-    *of_issuing.MUTANTS,
-    *of_feed.MUTANTS,
-    *of_people.MUTANTS,
 )
+_OF_ISSUING: Final = (*of_issuing.MUTANTS, *of_feed.MUTANTS, *of_people.MUTANTS)
+MUTANTS: Final[tuple[Mutant, ...]] = (*_OF_READING, *_OF_ISSUING)
+#: The short form: all of reading, and every fourth of issuing.
+SHORT: Final[tuple[Mutant, ...]] = (*_OF_READING, *_OF_ISSUING[::4])
 
 
 def mutated(mutant: Mutant, sources: Path = SOURCES) -> str:

@@ -413,7 +413,7 @@ def test_every_order(names, deaths_at_most, least):
     assert play(*names, deaths_at_most=deaths_at_most) >= least
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("names", "deaths_at_most", "least"), LONG, ids=str)
 def test_every_order_of_more(names, deaths_at_most, least):
     assert play(*names, deaths_at_most=deaths_at_most) >= least

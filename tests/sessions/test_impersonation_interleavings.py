@@ -160,7 +160,7 @@ def test_many_orders_of_more_of_it(names):
     sample(*names, orders=60, check=check_impersonation, begin=impersonator)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("names", MORE, ids=str)
 def test_very_many_orders_of_more_of_it(names):
     sample(*names, orders=1_000, check=check_impersonation, begin=impersonator)

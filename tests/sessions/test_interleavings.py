@@ -216,7 +216,7 @@ ALL = ("refresh", "refresh", "revoke", "merge")
         (("refresh", "refresh", "merge"), 2, 300),
         (("refresh", "merge", "merge"), 2, 300),
         (("refresh", "revoke", "merge"), 2, 300),
-        pytest.param(ALL, 1, 10_000, marks=pytest.mark.slow),
+        pytest.param(ALL, 1, 10_000, marks=pytest.mark.long),
     ],
 )
 def test_every_order_and_every_death(names, deaths_at_most, least):

@@ -316,7 +316,7 @@ def test_many_orders_of_more(names):
     sample(*names, orders=60)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("names", MORE, ids=str)
 def test_very_many_orders_of_more(names):
     sample(*names, orders=1_000)

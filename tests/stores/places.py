@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,18 +19,15 @@ SHARED = (
     pytest.param("redis", marks=pytest.mark.needs_service),
 )
 KINDS = ("memory", *SHARED)
-#: FSC_LONG=1: the long forms of races and kills over the servers too.
-LONG = bool(os.environ.get("FSC_LONG"))
 
 
 def rounds_of(few: int, many: int, kinds: Iterable[Any] = SHARED) -> list[Any]:
-    """(kind, rounds): a few everywhere; many, which is slow, where they cost no server's time."""
+    """(kind, rounds): a few in each, and the long form with many."""
     found = []
     for kind in kinds:
         name, marks = (kind, ()) if isinstance(kind, str) else (kind.values[0], kind.marks)
         found.append(pytest.param(name, few, marks=marks))
-        if LONG or name in ("memory", "sqlite"):
-            found.append(pytest.param(name, many, marks=[*marks, pytest.mark.slow]))
+        found.append(pytest.param(name, many, marks=[*marks, pytest.mark.long]))
     return found
 
 
