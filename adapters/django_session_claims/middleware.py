@@ -158,10 +158,10 @@ def _apply(exchange: Exchange, response: HttpResponseBase) -> None:
     headers = response.headers
     vary = cache_control = None
     for name in headers:  # a failing look-up would cost Django an exception
-        lower = name.lower()
-        if lower == "vary":
+        length = len(name)  # spares nearly all names the rest
+        if length == 4 and name.lower() == "vary":
             vary = headers[name]
-        elif lower == "cache-control":
+        elif length == 13 and name.lower() == "cache-control":
             cache_control = headers[name]
     replace, add = response_headers(exchange, vary, cache_control)
     for name, value in replace:

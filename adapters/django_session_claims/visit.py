@@ -196,10 +196,9 @@ def check(request: Any, requirement: Requirement) -> None:
         NotSignedIn, NotAllowed, IdentityUnavailable, Preflight: it does not.
     """
     visit = visit_of(request)
-    _wait_here(visit)  # a gate hidden from the middleware, in a sync view
-    waits = requirement.live or due(visit, requirement)
-    if waits and isinstance(visit.side, AsyncReading):
-        visit.side = conf.reading()
+    if isinstance(visit.side, AsyncReading):  # a gate hidden from the middleware, in a sync view
+        if visit.settled is None or requirement.live or due(visit, requirement):
+            visit.side = conf.reading()  # which may wait
     refusal = refusal_for(request, visit, requirement)
     if refusal is not None:
         raise refusal

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from quart import Quart, current_app
 
@@ -159,8 +159,10 @@ async def check(requirement: Requirement) -> ResponseReturnValue | None:
         NotSignedIn, NotAllowed, IdentityUnavailable: it does not.
     """
     exchange = exchange_at_hand()
-    await settle(exchange)
-    return await _judge(exchange, requirement, state())
+    side = cast("QuartSide", exchange.side)
+    if exchange.settled is None:
+        await side.settle(exchange)
+    return await _judge(exchange, requirement, side)
 
 
 def exchange_at_hand() -> Exchange:

@@ -130,6 +130,13 @@ def response_headers(
     """
     replace: list[tuple[str, str]] = []
     effects, outcome = exchange.effects, exchange.settled
+    if effects is None and vary is None and cache_control is None and type(outcome) is Auth:
+        # Nothing to agree with and nothing queued: the answer to nearly every request.
+        if exchange.was_read:
+            replace.append(("Vary", exchange.side.settings.vary))
+            if outcome.is_authenticated:
+                replace.append(PRIVATE)
+        return replace, _NO_HEADERS
     no_store = effects is not None and effects.no_store
     if exchange.was_read:
         settings = exchange.side.settings

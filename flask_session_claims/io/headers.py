@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from ..core.auth import Auth
-from ..core.request import PRIVATE, Exchange, response_headers
+from ..core.request import Exchange, response_headers
 
 
 class MutableHeaders(Protocol):
@@ -52,18 +51,6 @@ def add_to(headers: list[tuple[str, str]], exchange: Exchange) -> None:
             vary = value if vary is None else f"{vary}, {value}"
         elif length == 13 and name.lower() == "cache-control":
             cache_control = value
-    outcome = exchange.settled
-    if (
-        vary is None
-        and cache_control is None
-        and exchange.effects is None
-        and type(outcome) is Auth
-    ):
-        # Nothing to agree with and nothing queued.
-        headers.append(("Vary", exchange.side.settings.vary))
-        if outcome.is_authenticated:
-            headers.append(PRIVATE)
-        return
     replace, add = response_headers(exchange, vary, cache_control)
     if vary is not None or cache_control is not None:
         replaced = {name.lower() for name, _ in replace}
