@@ -4,8 +4,9 @@ Usage: python -m tests.mutants.run [WORD ...]
 
 Words choose the mutants whose names hold one of them; without any it is all of those of reading
 tokens and a fourth of those of issuing sessions, and all of both where FSC_LONG is set. Two copies
-are worked on at once; the sources are never touched. First everything has to pass without a fault. A mutant that its own
-tests miss is given the whole fall-back suite; what survives that is a gap, and counts as failed.
+are worked on at once; the sources are never touched. First everything has to pass without a fault.
+A mutant that its own own tests miss is given the whole fall-back suite; what survives is a gap,
+and counts as failed.
 The last line reads "N passed, N failed".
 """
 
