@@ -315,76 +315,74 @@ def django_apps(signer: Signer, folder: Path) -> list[Guarded]:
             return HttpResponse(status=401)
         return HttpResponse(request.found["fullName"])
 
-    urlpatterns[:] = [
-        path("", lambda request: HttpResponse(NAME)),
-        path("floor", floor_view),
-        path("ours", view),
-        path("session", session_view),
-        path("rest", rest("Bare")),
-        path("stateless", rest("Stateless", JWTStatelessUserAuthentication)),
-        path("stored", rest("Stored", JWTAuthentication)),
-    ]
     call_command("migrate", verbosity=0)
     user = get_user_model().objects.create_user("ada", first_name=NAME)
     client = Client()
     client.force_login(user)
     session = client.cookies["sessionid"].value
 
-    def use(size: int) -> Callable[[], object]:
+    def use(size: int) -> None:
         """Gives the process's one setting that cache size, as a test's override would."""
+        settings.SESSION_CLAIMS = ours(signer, TOKEN_CACHE_SIZE=size)
+        setting_changed.send(settings, setting="SESSION_CLAIMS", value=None, enter=True)
 
-        def change() -> None:
-            settings.SESSION_CLAIMS = ours(signer, TOKEN_CACHE_SIZE=size)
-            setting_changed.send(settings, setting="SESSION_CLAIMS", value=None, enter=True)
+    def site(name: str, view: Any, *middleware: str, size: int = 10_000, **sent: Any) -> Guarded:
+        """A handler, and the process's settings made its own before it is used.
 
-        return change
-
-    def handler(route: str, *middleware: str) -> Any:
+        Every site has its view as its one route: Django tries them one after the other.
+        """
         settings.MIDDLEWARE = middleware
-        app = WSGIHandler()
+        app, urls = WSGIHandler(), SimpleUrls([path("", view)])
 
-        def routed(environ: dict[str, Any], start: Any) -> Any:
-            environ["PATH_INFO"] = route
-            return app(environ, start)
+        def prepare() -> None:
+            settings.ROOT_URLCONF = urls
+            if mine in middleware:
+                use(size)
 
-        return routed
+        return Guarded(name, app, prepare=prepare, **sent)
 
-    use(10_000)()
-    guarded = handler("/ours", "django_session_claims.middleware.SessionClaimsMiddleware")
-    middleware.append(Floor)
-    floor = handler("/floor", "apps.django_floor")
-    stock = handler(
-        "/session",
-        "django.contrib.sessions.middleware.SessionMiddleware",
-        "django.contrib.auth.middleware.AuthenticationMiddleware",
-    )
+    use(10_000)
+    mine = "django_session_claims.middleware.SessionClaimsMiddleware"
+    make_floor.append(Floor)
     good, forged = map(by_cookie, signed_by(signer))
     rest_good, rest_forged = map(
         by_header, signed_by(signer, common.SIMPLEJWT | {"user_id": str(user.pk)})
     )
+    cookies = {"good": good, "forged": forged}
+    bearer = {"good": rest_good, "forged": rest_forged}
+    stock = "django.contrib.sessions.middleware.SessionMiddleware"
+    users = "django.contrib.auth.middleware.AuthenticationMiddleware"
+    sessions = {
+        "good": by_cookie(session, "sessionid"),
+        "forged": by_cookie("x" * 32, "sessionid"),
+    }
+    stateless, stored = JWTStatelessUserAuthentication, JWTAuthentication
     return [
-        Guarded("bare", handler("/"), good),
-        Guarded("floor, cached", floor, good, forged),
-        Guarded("ours, cached", guarded, good, forged, use(10_000)),
-        Guarded("ours, no cache", guarded, good, forged, use(0)),
-        Guarded(
-            "django session, SQLite",
-            stock,
-            by_cookie(session, "sessionid"),
-            by_cookie("x" * 32, "sessionid"),
-        ),
-        Guarded("DRF bare", handler("/rest"), rest_good),
-        Guarded("DRF simplejwt, stateless", handler("/stateless"), rest_good, rest_forged),
-        Guarded("DRF simplejwt, user row", handler("/stored"), rest_good, rest_forged),
+        site("bare", lambda request: HttpResponse(NAME), good=good),
+        site("floor, cached", floor_view, "apps.django_floor", **cookies),
+        site("ours, cached", view, mine, **cookies),
+        site("ours, no cache", view, mine, size=0, **cookies),
+        site("django session, SQLite", session_view, stock, users, **sessions),
+        site("DRF bare", rest("Bare"), good=rest_good),
+        site("DRF simplejwt, stateless", rest("Stateless", stateless), **bearer),
+        site("DRF simplejwt, user row", rest("Stored", stored), **bearer),
     ]
 
 
-urlpatterns: list[Any] = []
-middleware: list[Any] = []
+class SimpleUrls:
+    """A URLconf that is no module."""
+
+    def __init__(self, urlpatterns: list[Any]) -> None:
+        self.urlpatterns = urlpatterns
+
+
+urlpatterns: list[Any] = []  # of the process's settings, until a site is prepared
+make_floor: list[Any] = []
 
 
 def django_floor(get_response: Any) -> Any:
-    return middleware[0](get_response)
+    """A middleware is given by its name."""
+    return make_floor[0](get_response)
 
 
 # Quart

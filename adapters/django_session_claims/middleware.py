@@ -133,7 +133,10 @@ class SessionClaimsMiddleware:
         plans = self._plans
         if plans.gates is not visit.side.gates:  # override_settings
             plans = self._plans = Plans(visit.side.gates)
-        return plans.find(view)
+        try:
+            return plans[view]
+        except TypeError:  # a callable object that cannot be hashed
+            return plans.make(view)
 
     def process_exception(self, request: Any, exception: Exception) -> HttpResponse | None:
         """Our refusals, answered."""

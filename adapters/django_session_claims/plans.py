@@ -37,18 +37,13 @@ class Plans(dict[Any, ViewPlan]):
         super().__init__()
         self.gates = gates
 
-    def find(self, view: Any) -> ViewPlan:
-        try:
-            known = self.get(view)
-        except TypeError:  # a callable object that cannot be hashed
-            return self._make(view)
-        if known is None:
-            if len(self) >= _MOST:
-                self.clear()
-            known = self[view] = self._make(view)
-        return known
+    def __missing__(self, view: Any) -> ViewPlan:
+        if len(self) >= _MOST:
+            self.clear()
+        made = self[view] = self.make(view)
+        return made
 
-    def _make(self, view: Any) -> ViewPlan:
+    def make(self, view: Any) -> ViewPlan:
         looked_at, due, due_for_fdi = plan_for(view, self.gates)
         # Django's own login_not_required says what our public says.
         if due and getattr(view, "login_required", True) is False and not marks_of(view).pending:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from flask_session_claims.core.auth import NOBODY, Auth
 from flask_session_claims.core.errors import ConfigurationError, UnavailableError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ATTRIBUTE: Final = "_session_claims"
+#: On a request that `cache_page` has seen: whether it may keep the response.
+_CACHING: Final = "_cache_update_cache"
 _UNSET: Final[Any] = object()
 
 
@@ -47,7 +49,7 @@ def begin(request: Any, reading: Reading | AsyncReading) -> Visit:
 
 
 def visit_of(request: Any) -> Visit:
-    visit = getattr(request, _ATTRIBUTE, None)
+    visit: Visit | None = getattr(request, _ATTRIBUTE, None)
     if visit is None:
         raise ConfigurationError(
             f"no session claims are known for this {type(request).__name__}: add"
@@ -55,7 +57,7 @@ def visit_of(request: Any) -> Visit:
             " without it: SessionClaimsMiddleware(view)(request)); a gate on a method of a class"
             " needs method_decorator."
         )
-    return cast(Visit, visit)
+    return visit
 
 
 def keep_uncached(request: Any) -> None:
@@ -63,19 +65,20 @@ def keep_uncached(request: Any) -> None:
 
     `cache_page` stores a response before any middleware can make it private.
     """
-    if hasattr(request, "_cache_update_cache"):
+    if hasattr(request, _CACHING):
         request._cache_update_cache = False
 
 
-def _read(exchange: Exchange) -> Auth:
+def _read(exchange: Any) -> Auth:
     if exchange.looks_away:
         return NOBODY
-    keep_uncached(cast(Visit, exchange).page)
-    outcome = exchange.settled
-    if type(outcome) is Auth:
-        exchange.was_read = True
-        return outcome
+    page = exchange.page
+    if hasattr(page, _CACHING):
+        keep_uncached(page)
     exchange.was_read = True
+    outcome: Auth | UnavailableError = exchange.settled
+    if type(outcome) is Auth:
+        return outcome
     outcome = exchange.outcome()
     if isinstance(outcome, UnavailableError):
         decision = unavailable(outcome)
@@ -199,6 +202,7 @@ def check(request: Any, requirement: Requirement) -> None:
     if isinstance(visit.side, AsyncReading):  # a gate hidden from the middleware, in a sync view
         if visit.settled is None or requirement.live or due(visit, requirement):
             visit.side = conf.reading()  # which may wait
-    refusal = refusal_for(request, visit, requirement)
-    if refusal is not None:
-        raise refusal
+    keep_uncached(request)
+    decision = judge(visit, requirement)
+    if decision is not ALLOW:
+        raise refused(decision, visit.facts)

@@ -67,7 +67,7 @@ MUTANTS = (
            "        if self.is_authenticated and self.user_id is None:\n",
            "claims of a signed-out Auth grant something", core("auth", "access")),
     Mutant("access token names a session", "auth",
-           'session_id=None if access else get("sid"),', 'session_id=get("sid"),',
+           'session_id = None if access else get("sid")', 'session_id = get("sid")',
            "a third party's token acts as the session", core("auth")),
     Mutant("scopes of a session token count", "auth",
            "tuple(scope.split()) if access and isinstance(scope, str) else ()",
