@@ -131,11 +131,13 @@ def _finishing(
 def _ending(kind: Kind, side: QuartSide) -> Callable[[BaseException | None], Awaitable[None]]:
     async def end(error: BaseException | None) -> None:
         place = of_context(kind)
+        if place is None:
+            return  # the end of a copied context, while the request itself may go on
         # Raised, cancelled, or answered past our hook: no response of ours, nobody signed in.
         issuing = side.issuing
-        if place is not None and issuing is not None and (error or not place.exchange.sent):
+        if issuing is not None and (error or not place.exchange.sent):
             await issuing.aclose(place.exchange, 500)
-        leave(kind)
+        leave(place)
 
     return end
 

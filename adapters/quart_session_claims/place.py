@@ -77,11 +77,8 @@ def enter(kind: Kind, context: Any, exchange: Exchange) -> Place:
     return place
 
 
-def leave(kind: Kind) -> None:
+def leave(place: Place) -> None:
     """Take ours off `g` at the end of a request, unless others still use it."""
-    place = of_context(kind)
-    if place is None:
-        return  # the end of a copied context, while the request itself may go on
     own = place.g.__dict__
     users = own.get(_OPEN, 0) - 1
     if users > 0:

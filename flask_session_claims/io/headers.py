@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ..core.request import Exchange, response_headers
@@ -18,13 +18,7 @@ class MutableHeaders(Protocol):
 
 def apply_headers(exchange: Exchange, headers: MutableHeaders) -> None:
     """What the exchange asks of a response, in Werkzeug's headers."""
-    vary = cache_control = None
-    for name, value in headers:  # once through: a failing look-up costs Werkzeug an exception
-        lower = name.lower()
-        if lower == "vary":
-            vary = value if vary is None else f"{vary}, {value}"
-        elif lower == "cache-control":
-            cache_control = value
+    vary, cache_control = _stated(headers)
     replace, add = response_headers(exchange, vary, cache_control)
     plain = vary is None and cache_control is None
     for name, value in replace:
@@ -36,6 +30,21 @@ def apply_headers(exchange: Exchange, headers: MutableHeaders) -> None:
         headers.add(name, value)
 
 
+def _stated(headers: Iterable[tuple[str, str]]) -> tuple[str | None, str | None]:
+    """What a response says so far by Vary (all of it) and by Cache-Control.
+
+    Once through all: a failing look-up costs Werkzeug an exception.
+    """
+    vary = cache_control = None
+    for name, value in headers:
+        length = len(name)  # spares nearly all names the rest
+        if length == 4 and name.lower() == "vary":
+            vary = value if vary is None else f"{vary}, {value}"
+        elif length == 13 and name.lower() == "cache-control":
+            cache_control = value
+    return vary, cache_control
+
+
 def header_of(headers: list[tuple[str, str]], name: str) -> str | None:
     """A header of a WSGI response; of several the first."""
     wanted = name.lower()
@@ -44,13 +53,7 @@ def header_of(headers: list[tuple[str, str]], name: str) -> str | None:
 
 def add_to(headers: list[tuple[str, str]], exchange: Exchange) -> None:
     """What the exchange asks of a response, in the header list of a WSGI response."""
-    vary = cache_control = None
-    for name, value in headers:
-        length = len(name)  # spares nearly all names the rest
-        if length == 4 and name.lower() == "vary":
-            vary = value if vary is None else f"{vary}, {value}"
-        elif length == 13 and name.lower() == "cache-control":
-            cache_control = value
+    vary, cache_control = _stated(headers)
     replace, add = response_headers(exchange, vary, cache_control)
     if vary is not None or cache_control is not None:
         replaced = {name.lower() for name, _ in replace}
