@@ -475,7 +475,7 @@ AT_THE_EDGES = (
            "self._waiting.popleft().release()", "self._waiting.pop().release()",
            "under load some wait until they time out", QUEUE),
     Mutant("Quart: exception leaves the sign-in in force", QUART,
-           "if place is not None and issuing is not None and (error or not place.exchange.sent):", "if place is not None and issuing is not None and not kind:",
+           "if issuing is not None and (error or not place.exchange.sent):", "if issuing is not None and not kind:",
            "a session that nobody holds lives for a month", IN_QUART),
     Mutant("Quart: somebody signs in over a websocket", QUART,
            "exchange.sent = kind is WEBSOCKET", "exchange.sent = kind is None",
