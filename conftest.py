@@ -1,7 +1,7 @@
 """What holds for every test, and the README's snippets.
 
 Where CI is set, a test that needs a service is never skipped. Long forms of tests run where
-FSC_LONG is set.
+FSC_LONG is set. A failure is told in the report even if a second attempt passes.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if report.failed:  # a second attempt may pass, and shall not hide this one
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = getattr(crash, "message", None) or str(report.longrepr)
+        item.user_properties.append(("failed", why.strip().partition("\n")[0]))
     if report.skipped and os.environ.get("CI") and item.get_closest_marker("needs_service"):
         report.outcome = "failed"
         report.longrepr = f"skipped though CI is set: {report.longrepr}"

@@ -4,7 +4,8 @@ Usage: tally.py JUNIT_FOLDER TOX_RESULT [RUN=EXIT_STATUS ...]
 
 TOX_RESULT is what `tox --result-json` wrote: it names every environment that has to run. Each
 pytest run left JUNIT_FOLDER/RUN.xml. A failed run without a failed test counts as one failure,
-and so does a test that was skipped in every run that had it. The last line reads
+and so does a test that was skipped in every run that had it. A test that passed at its second
+attempt is named; more than a few of those count as one failure. The last line reads
 "N passed, N failed, N skipped".
 """
 
@@ -18,12 +19,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 TAIL = 40  # lines of a failure that are printed
+UNSTABLE = 5  # tests that may pass at their second attempt only
 
 
 @dataclass
 class Tally:
     passed: int = 0
     failures: list[str] = field(default_factory=list)
+    #: What passed at its second attempt, and why not at its first.
+    unstable: list[str] = field(default_factory=list)
     #: reason -> runs -> how many tests
     skips: dict[str, dict[str, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
@@ -47,6 +51,9 @@ class Tally:
             elif skip is None:
                 self.passed += 1
                 self.ran.add(name)
+                first = case.find("properties/property[@name='failed']")
+                if first is not None:
+                    self.unstable.append(f"{env}: {name}: {first.get('value')}")
             else:
                 reason = skip.get("message") or "no reason given"
                 self.skipped_count += 1
@@ -109,6 +116,11 @@ def main(folder: Path, tox_result: Path, runs: list[str]) -> int:
     for reason, counts in sorted(tally.skips.items()):
         where = ", ".join(f"{env} ({count})" for env, count in counts.items())
         print(f"SKIPPED {reason}: {where}")
+    for test in tally.unstable:
+        print(f"UNSTABLE {test}")
+    if len(tally.unstable) > UNSTABLE:
+        count = len(tally.unstable)
+        tally.failures.append(f"{count} tests passed at their second attempt; {UNSTABLE} may")
     for failure in tally.failures:
         print(f"FAILED {failure}")
     print(f"{len(named)} runs: {', '.join(named)}")

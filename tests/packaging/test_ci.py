@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -19,6 +20,10 @@ FAILED = (
 BROKEN = '<testcase classname="t" name="setup"><error message="m">no fixture</error></testcase>'
 SKIPPED = '<testcase classname="t" name="maybe"><skipped message="no quart"/></testcase>'
 PASSED_HERE = '<testcase classname="t" name="maybe"/>'
+SECOND = (
+    '<testcase classname="t" name="late"><properties><property name="failed" value="too slow"/>'
+    "</properties></testcase>"
+)
 XFAIL = '<testcase classname="t" name="x"><skipped type="pytest.xfail" message="known"/></testcase>'
 OK = {"success": True, "exit_code": 0, "skipped": False}
 
@@ -70,6 +75,17 @@ def test_a_failure_and_a_broken_fixture_count_with_their_text(ci: Ci) -> None:
     assert "    why it failed" in said
 
 
+def test_a_second_attempt_is_named_and_few_may_need_one(ci: Ci) -> None:
+    ci.run("a", PASSED, *[SECOND] * 5)
+    code, said = ci.tally()
+    assert (code, said[-1]) == (0, "6 passed, 0 failed, 0 skipped")
+    assert said.count("UNSTABLE a: t::late: too slow") == 5
+    ci.run("b", SECOND)
+    code, said = ci.tally()
+    assert (code, said[-1]) == (1, "7 passed, 1 failed, 0 skipped")
+    assert "FAILED 6 tests passed at their second attempt; 5 may" in said
+
+
 def test_a_test_that_is_skipped_everywhere_counts_as_failed(ci: Ci) -> None:
     ci.run("a", PASSED, SKIPPED)
     ci.run("b", PASSED, SKIPPED)
@@ -111,6 +127,34 @@ def test_a_run_of_no_test_counts_as_failed(ci: Ci) -> None:
     ci.run("a", PASSED)
     ci.run("b")
     assert ci.tally()[1][-1] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_a_second_attempt_tells_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_bytes((ROOT / "conftest.py").read_bytes())
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_it.py").write_text(
+        "seen = []\n"
+        "def test_late():\n    seen.append(1)\n    assert len(seen) == 2, 'too slow'\n"
+        "def test_wrong():\n    assert 1 == 2\n"
+        "def test_right():\n    pass\n"
+    )
+    report = tmp_path / "report.xml"
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    done = subprocess.run(
+        [sys.executable, *command, "--reruns", "1"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+    )
+    assert done.stdout.splitlines()[-1].startswith("1 failed, 2 passed, 2 rerun")
+    told = {
+        case.get("name"): [one.get("value") for one in case.iter("property")]
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    assert told["test_late"] == ["AssertionError: too slow"]
+    assert not told["test_right"]
+    assert told["test_wrong"]
 
 
 @pytest.mark.parametrize(("ci_set", "outcome"), [(True, "1 failed"), (False, "1 skipped")])
