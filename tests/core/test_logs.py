@@ -395,7 +395,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junit-xml=out.xml",
          "--import-mode=importlib"],
         cwd=folder, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "PYTHONPATH": str(package)},
+        env={**os.environ, "PYTHONPATH": str(package), "PYTEST_ADDOPTS": ""},
     )  # fmt: skip
     assert (folder / "out.xml").exists(), done.stdout + done.stderr
     said: dict[str, str] = {}
