@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ATTRIBUTE: Final = "_session_claims"
-#: On a request that `cache_page` has seen: whether it may keep the response.
-_CACHING: Final = "_cache_update_cache"
 _UNSET: Final[Any] = object()
 
 
@@ -65,16 +63,14 @@ def keep_uncached(request: Any) -> None:
 
     `cache_page` stores a response before any middleware can make it private.
     """
-    if hasattr(request, _CACHING):
+    if hasattr(request, "_cache_update_cache"):
         request._cache_update_cache = False
 
 
 def _read(exchange: Any) -> Auth:
     if exchange.looks_away:
         return NOBODY
-    page = exchange.page
-    if hasattr(page, _CACHING):
-        keep_uncached(page)
+    keep_uncached(exchange.page)
     exchange.was_read = True
     outcome: Auth | UnavailableError = exchange.settled
     if type(outcome) is Auth:
