@@ -35,6 +35,12 @@ class Guarded:
     #: Called before it is used, where apps share a process-wide setting.
     prepare: Callable[[], object] = lambda: None
 
+    def __post_init__(self) -> None:
+        # As if it were alone in its process: CPython lays out the instances of a class by what
+        # the first thirty or so were given, here by another app (3.11: dk_usable of shared keys).
+        kind = self.app.request_class
+        self.app.request_class = type(kind.__name__, (kind,), {})
+
 
 def by_cookie(token: str, name: str = "__session") -> dict[str, str]:
     return AGENT | {"Cookie": f"theme=dark; {name}={token}; _ga=GA1.1.1234567890.1700000000"}

@@ -30,6 +30,7 @@ from flask_session_claims.io.reading import (
     Refreshed,
     seen_claims,
 )
+from flask_session_claims.io.recalling import AsgiReading, WsgiReading
 
 from .signals import aemit, claims_refreshed, emit, token_rejected
 from .transport import TRANSPORT
@@ -148,7 +149,7 @@ class _Built:
         found, issuing = self._read()
         with self._lock:
             if self.reading is None:
-                self.reading = Reading(
+                self.reading = WsgiReading(
                     found.gates,
                     found.verifier,
                     TRANSPORT,
@@ -165,7 +166,7 @@ class _Built:
         found, issuing = self._read()
         with self._lock:
             if self.areading is None:
-                self.areading = AsyncReading(
+                self.areading = AsgiReading(
                     found.gates,
                     found.verifier,
                     TRANSPORT,

@@ -11,7 +11,8 @@ from typing import Any
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpResponse, HttpResponseBase
 
-from flask_session_claims.core.request import Exchange, response_headers
+from flask_session_claims.core.auth import Auth
+from flask_session_claims.core.request import PRIVATE, Exchange, response_headers
 
 from . import conf
 from .plans import NOTHING_TO_DO, Plans, ViewPlan, is_async, leads_to_ours
@@ -98,7 +99,11 @@ class SessionClaimsMiddleware:
 
     def _before(self, request: Any, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
         visit: Visit = request._session_claims
-        plan = self._plan(view, visit)
+        plans = self._plans
+        try:
+            plan = plans[view] if plans.gates is visit.side.gates else self._plan(view, visit)
+        except TypeError:
+            plan = plans.make(view)
         if plan is NOTHING_TO_DO:
             return None
         visit.looks_away = not plan.looked_at
@@ -159,6 +164,14 @@ def _refusal(request: Any, visit: Visit, plan: ViewPlan) -> Refused | None:
 
 def _apply(exchange: Exchange, response: HttpResponseBase) -> None:
     headers = response.headers
+    # Our plain headers need no encoding, which is most of what Django's own way takes. Where it
+    # keeps them is no public name, so without that all goes its own way.
+    auth, kept = exchange.settled, getattr(headers, "_store", None)
+    is_plain = exchange.effects is None and type(auth) is Auth and auth.is_authenticated
+    if is_plain and type(kept) is dict and "vary" not in kept and "cache-control" not in kept:
+        kept["vary"] = ("Vary", exchange.side.settings.vary)
+        kept["cache-control"] = PRIVATE
+        return
     vary = cache_control = None
     for name in headers:  # a failing look-up would cost Django an exception
         length = len(name)  # spares nearly all names the rest

@@ -1,18 +1,41 @@
-"""How the core looks into Django's requests: into the WSGI environ, or the ASGI scope."""
+"""How the core looks into Django's requests: into the WSGI environ, or the ASGI scope.
+
+Under ASGI not into META: a field that was sent with _ for - cannot be told there from the real
+one, and repeated ones are joined.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from flask_session_claims.core.request import RequestFacts
 from flask_session_claims.io.transports import Asgi, Glance, Look, Wsgi
 
+#: The credentials' fields, in a scope and in META.
+_CREDENTIALS: Final = ((b"authorization", "HTTP_AUTHORIZATION"), (b"cookie", "HTTP_COOKIE"))
 
-def source_of(request: Any) -> dict[str, Any]:
-    """What an exchange keeps of a request. Under ASGI META has repeated fields joined."""
-    source: dict[str, Any] | None = getattr(request, "scope", None)
-    return request.META if source is None else source
+
+def as_it_stands(scope: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+    """The scope, with other credentials if middleware ahead of ours has changed them in META."""
+    headers = sent = scope["headers"]
+    for name, key in _CREDENTIALS:
+        values = [value for field, value in sent if field == name]
+        stated: str | None = meta.get(key)
+        if not _is_made_of(stated, values):
+            headers = [field for field in headers if field[0] != name]
+            if stated is not None:
+                headers.append((name, stated.encode("latin-1", "replace")))
+    return scope if headers is sent else {**scope, "headers": headers}
+
+
+def _is_made_of(stated: str | None, values: list[bytes]) -> bool:
+    """Whether that is what Django makes of such fields; how it joins several, versions differ."""
+    if len(values) == 1:
+        return stated == values[0].decode("latin-1")
+    if not values:
+        return stated is None
+    return stated in [joint.join(values).decode("latin-1") for joint in (b",", b"; ")]
 
 
 class DjangoTransport:

@@ -12,7 +12,7 @@ from flask_session_claims.io.reading import AsyncReading, Reading
 
 from . import conf
 from .refusals import Refused, refused
-from .transport import source_of
+from .transport import as_it_stands
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ATTRIBUTE: Final = "_session_claims"
+#: On a request that has passed Django's page cache: whether to store the response.
+_STORES_PAGE: Final = "_cache_update_cache"
 _UNSET: Final[Any] = object()
 
 
@@ -41,7 +43,9 @@ def _gone() -> None:
 
 def begin(request: Any, reading: Reading | AsyncReading) -> Visit:
     """The visit of a request; unsettled."""
-    visit = request._session_claims = Visit(source_of(request), reading)
+    scope, meta = getattr(request, "scope", None), request.META
+    carried = meta if scope is None else as_it_stands(scope, meta)
+    visit = request._session_claims = Visit(carried, reading)
     visit.page = request
     return visit
 
@@ -63,23 +67,8 @@ def keep_uncached(request: Any) -> None:
 
     `cache_page` stores a response before any middleware can make it private.
     """
-    if hasattr(request, "_cache_update_cache"):
-        request._cache_update_cache = False
-
-
-def _read(exchange: Any) -> Auth:
-    if exchange.looks_away:
-        return NOBODY
-    keep_uncached(exchange.page)
-    exchange.was_read = True
-    outcome: Auth | UnavailableError = exchange.settled
-    if type(outcome) is Auth:
-        return outcome
-    outcome = exchange.outcome()
-    if isinstance(outcome, UnavailableError):
-        decision = unavailable(outcome)
-        raise refused(decision, exchange.facts) from outcome
-    return outcome
+    if hasattr(request, _STORES_PAGE):
+        setattr(request, _STORES_PAGE, False)
 
 
 def read(visit: Visit) -> Auth:
@@ -90,7 +79,7 @@ def read(visit: Visit) -> Auth:
     """
     _wait_here(visit)
     visit.looks_away = False
-    return _read(visit)
+    return DjangoAuth(visit).value
 
 
 async def aread(visit: Visit) -> Auth:
@@ -98,7 +87,7 @@ async def aread(visit: Visit) -> Auth:
     if visit.settled is None:
         await conf.async_reading().settle(visit)
     visit.looks_away = False
-    return _read(visit)
+    return DjangoAuth(visit).value
 
 
 def _wait_here(visit: Visit) -> None:
@@ -107,7 +96,7 @@ def _wait_here(visit: Visit) -> None:
         visit.side = conf.reading()
 
 
-class DjangoAuth(RequestAuth):
+class _NotedAuth(RequestAuth):
     """A `RequestAuth` for which "it cannot be told" is answered with 503."""
 
     __slots__ = ()
@@ -115,7 +104,27 @@ class DjangoAuth(RequestAuth):
 
     @property
     def value(self) -> Auth:
-        return _read(self._exchange)
+        exchange: Any = self._exchange
+        if exchange.looks_away:
+            return NOBODY
+        page = exchange.page
+        if hasattr(page, _STORES_PAGE):
+            keep_uncached(page)
+        exchange.was_read = True
+        outcome: Auth | UnavailableError = exchange.settled
+        if type(outcome) is Auth:
+            return outcome
+        outcome = exchange.outcome()
+        if isinstance(outcome, UnavailableError):
+            decision = unavailable(outcome)
+            raise refused(decision, exchange.facts) from outcome
+        return outcome
+
+
+class DjangoAuth(_NotedAuth):
+    """What sync views see on `request.auth`."""
+
+    __slots__ = ()
 
     def get_token(self, template: str | None = None) -> str | None:
         try:
@@ -124,15 +133,10 @@ class DjangoAuth(RequestAuth):
             raise refused(unavailable(error), self._exchange.facts) from error
 
 
-class AsyncDjangoAuth(AsyncRequestAuth):
+class AsyncDjangoAuth(_NotedAuth, AsyncRequestAuth):
     """Async form of `DjangoAuth`."""
 
     __slots__ = ()
-    notes_each_reading = True  # the page cache may have been told otherwise since
-
-    @property
-    def value(self) -> Auth:
-        return _read(self._exchange)
 
     async def get_token(self, template: str | None = None) -> str | None:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
         try:
@@ -158,7 +162,7 @@ def get_auth(request: HttpRequest, default: Any = _UNSET) -> Any:
     """
     if default is not _UNSET and getattr(request, _ATTRIBUTE, None) is None:
         return default
-    return _read(visit_of(request))
+    return DjangoAuth(visit_of(request)).value
 
 
 def refusal_for(request: Any, visit: Visit, requirement: Requirement) -> Refused | None:
@@ -194,11 +198,12 @@ def check(request: Any, requirement: Requirement) -> None:
     Raises:
         NotSignedIn, NotAllowed, IdentityUnavailable, Preflight: it does not.
     """
-    visit = visit_of(request)
+    visit = getattr(request, _ATTRIBUTE, None) or visit_of(request)
     if isinstance(visit.side, AsyncReading):  # a gate hidden from the middleware, in a sync view
         if visit.settled is None or requirement.live or due(visit, requirement):
             visit.side = conf.reading()  # which may wait
-    keep_uncached(request)
+    if hasattr(request, _STORES_PAGE):
+        keep_uncached(request)
     decision = judge(visit, requirement)
     if decision is not ALLOW:
         raise refused(decision, visit.facts)

@@ -5,7 +5,7 @@ Where that is, and why it is not looked for on `g`, is told in `place.py`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
@@ -13,22 +13,25 @@ from quart import Quart, current_app
 
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import ConfigurationError
-from flask_session_claims.core.gate import ALLOW, Requirement, due, judge
-from flask_session_claims.core.policy import Plan, marks_of, plan_for
+from flask_session_claims.core.gate import ALLOW, SIGNED_IN, Requirement, due, judge
+from flask_session_claims.core.policy import NOTHING_DUE, Plan, marks_of, plan_for
 from flask_session_claims.core.request import Exchange
-from flask_session_claims.io.headers import apply_headers
+from flask_session_claims.io.headers import with_headers_of
 from flask_session_claims.io.hooks import Hooks
-from flask_session_claims.io.reading import AsyncReading
+from flask_session_claims.io.recalling import AsgiReading
 from flask_session_claims.io.transports import Asgi
 
 from .place import (
     REQUEST,
     WEBSOCKET,
     Kind,
+    QuartAuth,
+    QuartExchange,
     at_hand,
     current_kind,
     enter,
-    leave,
+    exchange_for,
+    give_auth,
     of_context,
     outside,
 )
@@ -37,9 +40,17 @@ from .refusals import refuse
 if TYPE_CHECKING:
     from quart.typing import ResponseReturnValue, ResponseTypes
 
+    from flask_session_claims.io.issuing import Issuing
+
 T = TypeVar("T")
 
+#: A step of Quart's own; what it is given differs from version to version.
+Hooked = Callable[..., Awaitable[Any]]
+
 EXTENSION: Final = "session_claims"
+#: In a scope, until the app sees the request: its exchange.
+_BEGUN: Final = "session_claims.exchange"
+_STARTS: Final = ("http.response.start", "websocket.http.response.start")
 _UNSET: Final[Any] = object()
 _NO_PLAN: Final = (None, None)
 #: Of the issuer's own addresses: they look for themselves, and what they answer to refreshes or
@@ -47,7 +58,7 @@ _NO_PLAN: Final = (None, None)
 _LOOKS_ITSELF: Final = Plan(False, (), ())
 
 
-class QuartSide(AsyncReading):
+class QuartSide(AsgiReading):
     """An `AsyncReading` as the extension keeps it, in `app.extensions["session_claims"]`."""
 
     #: The app's functions, its own sessions' or not.
@@ -55,89 +66,122 @@ class QuartSide(AsyncReading):
 
 
 def install(app: Quart, side: QuartSide) -> None:
-    """Run around the app's requests and websockets."""
+    """Run around the app's requests and websockets, and give it `g.auth`.
 
-    # First in and last out, so that every other hook sees our auth.
-    def first(functions: dict[Any, list[Any]], hook: Any) -> None:
-        functions.setdefault(None, []).insert(0, hook)
+    Down: ours runs ahead of every hook. Up: headers are added where the response meets the
+    server, after every hook, error page and session cookie. Quart's own hooks promise neither,
+    and cost more.
+    """
+    own: Any = app
+    own.asgi_app = _around(app.asgi_app, side)
+    own.preprocess_request = _ahead(REQUEST, app, side, app.preprocess_request)
+    own.preprocess_websocket = _ahead(WEBSOCKET, app, side, app.preprocess_websocket)
+    if side.issuing is not None:
+        own.process_response = _closing(REQUEST, side.issuing, app.process_response)
+        own.postprocess_websocket = _closing(WEBSOCKET, side.issuing, app.postprocess_websocket)
+        for kind, hooks in (
+            (REQUEST, app.teardown_request_funcs),
+            (WEBSOCKET, app.teardown_websocket_funcs),
+        ):
+            hooks.setdefault(None, []).insert(0, _ending(kind, side.issuing))
+    give_auth(app)
 
-    first(app.before_request_funcs, _beginning(REQUEST, app, side))
-    first(app.before_websocket_funcs, _beginning(WEBSOCKET, app, side))
-    first(app.after_request_funcs, _finishing(REQUEST, side))
-    first(app.after_websocket_funcs, _finishing(WEBSOCKET, side))
-    first(app.teardown_request_funcs, _ending(REQUEST, side))
-    first(app.teardown_websocket_funcs, _ending(WEBSOCKET, side))
+
+def _around(asgi_app: Hooked, side: QuartSide) -> Hooked:
+    """The app, each of whose requests has an exchange; what it asks for is put on the response."""
+
+    def call(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> Awaitable[Any]:
+        if scope["type"] == "lifespan":
+            return asgi_app(scope, receive, send)
+        exchange = scope[_BEGUN] = exchange_for(scope, side)
+
+        def sending(message: Any) -> Awaitable[None]:
+            if message["type"] in _STARTS:
+                exchange.sent = True
+                if exchange.was_read or exchange.effects:
+                    headers = with_headers_of(exchange, message.get("headers", ()))
+                    message = {**message, "headers": headers}
+            return send(message)
+
+        return asgi_app(scope, receive, sending)
+
+    return call
 
 
-def _beginning(
-    kind: Kind, app: Quart, side: QuartSide
-) -> Callable[[], Awaitable[ResponseReturnValue | None]]:
+def _ahead(kind: Kind, app: Quart, side: QuartSide, proceed: Hooked) -> Hooked:
+    """`proceed`, Quart's own `preprocess_…`, ahead of which is done what the view's plan says."""
     plans: dict[str, tuple[Any, Plan]] = {}  # by endpoint, as long as it has this view
+    views = app.view_functions
+    find_context, connection_of, _ = kind
 
-    async def begin() -> ResponseReturnValue | None:
-        context = kind.find_context()
-        connection = kind.connection_of(context)
+    def preprocess(*given: Any) -> Awaitable[Any]:
+        context = find_context(None)
+        connection = connection_of(context)
         rule = connection.url_rule
         endpoint = "" if rule is None else rule.endpoint
-        view = app.view_functions.get(endpoint)
+        view = views.get(endpoint)
         planned, plan = plans.get(endpoint, _NO_PLAN)
         if plan is None or planned is not view:
             own = marks_of(view).own
             plan = _LOOKS_ITSELF if own else plan_for(view, side.gates)
             plans[endpoint] = (view, plan)
-        exchange = _exchange(kind, connection, side)
+        exchange = connection.scope.pop(_BEGUN, None)
+        if exchange is None or exchange.side is not side:
+            exchange = exchange_for(connection.scope, side)
+        exchange.request = connection.scope  # middleware between may have handed on another
         if plan.looked_at:
             known = side.recall(exchange)
-            if known is None:
-                await side.settle(exchange)
-            else:
-                exchange.settled = known
         else:
-            exchange.looks_away = True  # a gate that marks do not show settles it
-        enter(kind, context, exchange)
-        if view is None:
-            return None
-        due = plan.due
-        if plan.due_for_fdi and Asgi.is_fdi(exchange.request):
-            due = plan.due_for_fdi
-        for requirement in due:
+            exchange.looks_away, known = True, None  # a gate that marks do not show settles it
+        if known is not None:
+            exchange.settled = known
+            if plan is NOTHING_DUE or not _due(plan, exchange):
+                enter(exchange, context)
+                return proceed(*given)
+        return wait(plan, exchange, context, view is not None, given)
+
+    async def wait(
+        plan: Plan, exchange: QuartExchange, context: Any, has_view: bool, given: tuple[Any, ...]
+    ) -> Any:
+        if plan.looked_at and exchange.settled is None:
+            await side.settle(exchange)
+        enter(exchange, context)
+        for requirement in _due(plan, exchange) if has_view else ():
             refusal = await _judge(exchange, requirement, side)
             if refusal is not None:
                 return refusal
-        return None
+        return await proceed(*given)
 
-    return begin
+    return preprocess
 
 
-def _finishing(
-    kind: Kind, side: QuartSide
-) -> Callable[[ResponseTypes | None], Awaitable[ResponseTypes | None]]:
-    async def finish(response: ResponseTypes | None) -> ResponseTypes | None:
-        place = of_context(kind)
+def _due(plan: Plan, exchange: Exchange) -> Sequence[Requirement]:
+    is_fdi = plan.due_for_fdi and Asgi.is_fdi(exchange.request)
+    return plan.due_for_fdi if is_fdi else plan.due
+
+
+def _closing(kind: Kind, issuing: Issuing, proceed: Hooked) -> Hooked:
+    """`proceed`, Quart's own way up through its hooks, after which the status is known."""
+
+    async def process(*given: Any) -> ResponseTypes | None:
+        response: ResponseTypes | None = await proceed(*given)
+        exchange = of_context(kind)
         # No response: the websocket was accepted.
-        if place is not None and response is not None:
-            exchange = place.exchange
+        if exchange is not None and response is not None:
             exchange.sent = True
-            if side.issuing is not None:
-                header = response.headers.get
-                await side.issuing.aclose(exchange, response.status_code, header)
-            if exchange.was_read or exchange.effects:
-                apply_headers(exchange, response.headers)
+            await issuing.aclose(exchange, response.status_code, response.headers.get)
         return response
 
-    return finish
+    return process
 
 
-def _ending(kind: Kind, side: QuartSide) -> Callable[[BaseException | None], Awaitable[None]]:
+def _ending(kind: Kind, issuing: Issuing) -> Callable[[BaseException | None], Awaitable[None]]:
     async def end(error: BaseException | None) -> None:
-        place = of_context(kind)
-        if place is None:
-            return  # the end of a copied context, while the request itself may go on
-        # Raised, cancelled, or answered past our hook: no response of ours, nobody signed in.
-        issuing = side.issuing
-        if issuing is not None and (error or not place.exchange.sent):
-            await issuing.aclose(place.exchange, 500)
-        leave(place)
+        # None at the end of a copied context, while the request itself may go on.
+        exchange = of_context(kind)
+        # Raised, cancelled, or answered past us: no response of ours, nobody signed in.
+        if exchange is not None and (error or not exchange.sent):
+            await issuing.aclose(exchange, 500)
 
     return end
 
@@ -154,6 +198,16 @@ async def _judge(
     return None if decision is ALLOW else refuse(decision, exchange.facts)
 
 
+def stands(requirement: Requirement) -> bool:
+    """Whether the one at hand meets `requirement`, as far as that is plain; False: `check`."""
+    exchange = at_hand()
+    if exchange is None or exchange.settled is None:
+        return False
+    if requirement is not SIGNED_IN or exchange.side.validators:
+        return False
+    return judge(exchange, requirement) is ALLOW
+
+
 async def check(requirement: Requirement) -> ResponseReturnValue | None:
     """None if the request or handshake at hand meets `requirement`, or the redirect.
 
@@ -167,23 +221,18 @@ async def check(requirement: Requirement) -> ResponseReturnValue | None:
     return await _judge(exchange, requirement, side)
 
 
-def exchange_at_hand() -> Exchange:
-    """The exchange of the request or websocket at hand, begun here if our hook has not run."""
-    place = at_hand()
-    if place is None:
-        # Our hook has not run for it: a test's context, say, or a hook put ahead of ours.
-        kind = current_kind()
-        if kind is None:
-            raise outside()
-        context = kind.find_context()
-        exchange = _exchange(kind, kind.connection_of(context), state())
-        place = enter(kind, context, exchange)
-    return place.exchange
-
-
-def _exchange(kind: Kind, connection: Any, side: QuartSide) -> Exchange:
-    exchange = Exchange(connection.scope, side)
-    exchange.sent = kind is WEBSOCKET  # a handshake is answered without cookies
+def exchange_at_hand() -> QuartExchange:
+    """The exchange of the request or websocket at hand, begun here if it is not yet."""
+    exchange = at_hand()
+    if exchange is not None:
+        return exchange
+    # Not begun yet: a test's context, say, or an app whose own preprocess_request we are in.
+    kind = current_kind()
+    if kind is None:
+        raise outside()
+    context = kind.find_context(None)
+    exchange = exchange_for(kind.connection_of(context).scope, state())
+    enter(exchange, context)
     return exchange
 
 
@@ -227,9 +276,9 @@ def get_auth(default: Any = _UNSET) -> Any:
     Raises:
         RuntimeError: there is no request, or this is a background task.
     """
-    place = at_hand()
-    if place is not None:
-        return place.auth.value
+    exchange = at_hand()
+    if exchange is not None:
+        return QuartAuth(exchange).value
     if default is not _UNSET and current_kind() is None:
         return default
     raise outside()

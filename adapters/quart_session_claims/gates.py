@@ -22,7 +22,7 @@ from flask_session_claims.core.gate import SIGNED_IN, Requirement, make_requirem
 from flask_session_claims.core.policy import mark_gate, mark_public
 from flask_session_claims.core.validating import Validators
 
-from .current import check
+from .current import check, stands
 from .place import current_kind
 
 if TYPE_CHECKING:
@@ -69,9 +69,10 @@ def guard(view: Callable[P, Any], requirement: Requirement) -> Callable[P, Await
 
     @wraps(view)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> Any:
-        refusal = await check(requirement)
-        if refusal is not None:
-            return refusal
+        if not stands(requirement):
+            refusal = await check(requirement)
+            if refusal is not None:
+                return refusal
         if is_async:
             return await cast("Awaitable[Any]", view(*args, **kwargs))
         return await current_app.ensure_async(view)(*args, **kwargs)

@@ -1,8 +1,9 @@
 """Where the request or websocket at hand is, for each task of its own.
 
 Quart's `g` may outlive a request, and until 0.22 it is shared by all that run *at the same
-time* if an app context is pushed around the server. So nothing is looked up on `g`: a context
-variable holds the place, and it counts only while its own request is the current one.
+time* if an app context is pushed around the server. So nothing is kept on `g`: a context
+variable holds the exchange that was begun last, which counts only while its own request is the
+current one, and `g.auth` is a property that looks there.
 """
 
 from __future__ import annotations
@@ -13,139 +14,60 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import quart.globals
-from quart import g, has_request_context, has_websocket_context
+from quart import Quart, has_request_context, has_websocket_context
 
 from flask_session_claims.core.auth import Auth
 from flask_session_claims.core.errors import UnavailableError
 from flask_session_claims.core.gate import unavailable
 from flask_session_claims.core.request import AsyncRequestAuth, Exchange
+from flask_session_claims.io.contexts import Find, finder, give_g_auth
+from flask_session_claims.io.reading import AsyncReading
 
 from .refusals import refuse
 
-#: On `g`: how many requests use it at the moment.
-_OPEN: Final = "_session_claims_open"
-
-_find_g: Any = g._get_current_object  # pyright: ignore
+_names: Final = vars(quart.globals)
+_find_app_context: Final = finder(_names, "_cv_app", quart.globals.app_ctx)
 
 
 class Kind(NamedTuple):
-    """Requests, or websockets: how to find the current context, and the connection in it.
+    """Requests, or websockets: how to find the current context, and the connection in it."""
 
-    Both raise RuntimeError where there is none.
-    """
-
-    find_context: Callable[[], Any]
+    #: Given None, gives None where there is no context.
+    find_context: Find
+    #: Raises RuntimeError where the context has none.
     connection_of: Callable[[Any], Any]
     is_current: Callable[[], bool]
 
 
 def _kind(name: str, is_current: Callable[[], bool]) -> Kind:
-    # Quart 0.23 has one context; before, requests and websockets have theirs beside the app's.
-    proxy: Any = getattr(quart.globals, f"{name}_ctx", quart.globals.app_ctx)
-    return Kind(proxy._get_current_object, attrgetter(name), is_current)
+    if f"{name}_ctx" not in _names:  # Quart 0.23 has one context
+        return Kind(_find_app_context, attrgetter(name), is_current)
+    # Before, requests and websockets have theirs beside the app's.
+    find = finder(_names, f"_cv_{name}", _names[f"{name}_ctx"])
+    return Kind(find, attrgetter("request_websocket"), is_current)
 
 
 REQUEST: Final = _kind("request", has_request_context)
 WEBSOCKET: Final = _kind("websocket", has_websocket_context)
 
 
-class Place(NamedTuple):
-    """A request or websocket that our hook has begun, and where."""
+class QuartExchange(Exchange):
+    """The exchange of a request or a websocket."""
 
-    exchange: Exchange
-    auth: AsyncRequestAuth
-    kind: Kind
-    context: Any
-    g: Any
+    side: AsyncReading
+    kind: Kind = REQUEST
 
-
-_place: ContextVar[Place | None] = ContextVar("session_claims_place", default=None)
+    def __deepcopy__(self, memo: object) -> QuartExchange:
+        return self  # it stays this one in a scope that is copied, as by Hypercorn's ProxyFix
 
 
-def enter(kind: Kind, context: Any, exchange: Exchange) -> Place:
-    """Make `exchange` the one at hand, and put its auth on `g`.
-
-    Where others use the same `g` now, `g.auth` finds each one's own when it is read.
-    """
-    here = _find_g()
-    auth = QuartAuth(exchange)
-    place = Place(exchange, auth, kind, context, here)
-    _place.set(place)
-    own = here.__dict__
-    users = own[_OPEN] = own.get(_OPEN, 0) + 1
-    own["auth"] = auth if users == 1 else current_auth
-    return place
-
-
-def leave(place: Place) -> None:
-    """Take ours off `g` at the end of a request, unless others still use it."""
-    own = place.g.__dict__
-    users = own.get(_OPEN, 0) - 1
-    if users > 0:
-        own[_OPEN] = users
-        return
-    own.pop("auth", None)
-    own.pop(_OPEN, None)
-
-
-def of_context(kind: Kind) -> Place | None:
-    """The place of the very context that Quart calls a hook in; None if it was not begun."""
-    place = _place.get()
-    if place is None or place.kind is not kind or kind.find_context() is not place.context:
-        return None
-    return place
-
-
-def at_hand() -> Place | None:
-    """The place of the request or websocket that this code runs for; None if there is none."""
-    place = _place.get()
-    if place is None:
-        return None
-    kind = place.kind
-    try:
-        context = kind.find_context()
-        if context is place.context:
-            # Before 0.23 a background task inherits the request, but has its own app context.
-            return place if _find_g() is place.g else None
-        # Copied on purpose: stream_with_context and its like.
-        copied = kind.connection_of(context) is kind.connection_of(place.context)
-        return place if copied else None
-    except RuntimeError:
-        return None
-
-
-def _is_current(place: Place) -> bool:
-    kind = place.kind
-    try:
-        context = kind.find_context()
-        if context is place.context:
-            return True
-        return kind.connection_of(context) is kind.connection_of(place.context)
-    except RuntimeError:
-        return False
-
-
-def current_kind() -> Kind | None:
-    """Whether a request or a websocket is at hand, begun or not; None outside of one."""
-    place = _place.get()
-    if place is not None and _is_current(place):
-        return None if at_hand() is None else place.kind
-    return next((kind for kind in (REQUEST, WEBSOCKET) if kind.is_current()), None)
-
-
-def outside() -> RuntimeError:
-    """What to raise where there is no auth, saying what to do."""
-    if current_kind() is None:
-        return RuntimeError(
-            "nobody can be signed in outside a request; pass the Auth along (get_auth() inside"
-            " the request) to a background task, in a test use the client of"
-            " flask_session_claims.testing, or get_auth(default=None)."
-        )
-    return RuntimeError(
-        "auth was read before it was settled; in a test_request_context await"
-        " app.preprocess_request() first, elsewhere let this code run after the hook of"
-        " SessionClaims."
-    )
+def exchange_for(scope: Any, side: AsyncReading) -> QuartExchange:
+    """The exchange of a connection, not begun yet."""
+    exchange = QuartExchange(scope, side)
+    if scope["type"] == "websocket":
+        exchange.kind = WEBSOCKET
+        exchange.sent = True  # a handshake is answered without cookies
+    return exchange
 
 
 class QuartAuth(AsyncRequestAuth):
@@ -175,6 +97,80 @@ class QuartAuth(AsyncRequestAuth):
             raise
 
 
+#: An exchange, the context that it was begun in, the `g` there, and its auth. Not kept on the
+#: exchange: the request knows its way to the server, and that the exchange, which makes a cycle.
+Place = tuple[QuartExchange, Any, Any, QuartAuth]
+_place: ContextVar[Place | None] = ContextVar("session_claims_place", default=None)
+
+
+def enter(exchange: QuartExchange, context: Any) -> None:
+    """Make `exchange` the one at hand, in the current context."""
+    _place.set((exchange, context, _find_app_context(None).g, QuartAuth(exchange)))
+
+
+def at_hand() -> QuartExchange | None:
+    """The exchange of the request or websocket that this code runs for; None if there is none."""
+    place = _place.get()
+    if place is None:
+        return None
+    exchange, begun_in, g, _ = place
+    context = exchange.kind.find_context(None)
+    if context is begun_in:
+        # Before 0.23 a background task inherits the request, but has its own app context.
+        return exchange if _find_app_context(None).g is g else None
+    return exchange if _is_copy(context, place) else None
+
+
+def of_context(kind: Kind) -> QuartExchange | None:
+    """The exchange of the very context that Quart calls us in; None if it was not begun."""
+    place = _place.get()
+    if place is None or place[0].kind is not kind or kind.find_context(None) is not place[1]:
+        return None
+    return place[0]
+
+
+def _is_copy(context: Any, place: Place) -> bool:
+    """Whether a context was copied from that one on purpose, as by stream_with_context."""
+    if context is None:
+        return False
+    connection_of = place[0].kind.connection_of
+    try:
+        return connection_of(context) is connection_of(place[1])
+    except RuntimeError:
+        return False
+
+
+def _is_current(place: Place) -> bool:
+    context = place[0].kind.find_context(None)
+    return context is place[1] or _is_copy(context, place)
+
+
+def current_kind() -> Kind | None:
+    """Whether a request or a websocket is at hand, begun or not; None outside of one."""
+    place = _place.get()
+    if place is not None and _is_current(place):
+        return None if at_hand() is None else place[0].kind
+    return next((kind for kind in (REQUEST, WEBSOCKET) if kind.is_current()), None)
+
+
+def outside() -> RuntimeError:
+    """What to raise where there is no auth, saying what to do."""
+    if current_kind() is None:
+        return RuntimeError(
+            "nobody can be signed in outside a request; pass the Auth along (get_auth() inside"
+            " the request) to a background task, in a test use the client of"
+            " flask_session_claims.testing, or get_auth(default=None)."
+        )
+    return RuntimeError(
+        "auth was read before it was settled; in a test_request_context await"
+        " app.preprocess_request() first, elsewhere let this code run after the hook of"
+        " SessionClaims."
+    )
+
+
+# --- g.auth and current_auth --------------------------------------------------------------
+
+
 class _CurrentAuth(QuartAuth):
     """The auth of whichever request or websocket is at hand when it is read."""
 
@@ -185,10 +181,10 @@ class _CurrentAuth(QuartAuth):
 
     @property
     def _exchange(self) -> Exchange:  # type: ignore[override] # pyright: ignore
-        place = at_hand()
-        if place is None:
+        exchange = at_hand()
+        if exchange is None:
             raise outside()
-        return place.exchange
+        return exchange
 
     def __repr__(self) -> str:
         return "<RequestAuth outside a request>" if at_hand() is None else super().__repr__()
@@ -196,3 +192,25 @@ class _CurrentAuth(QuartAuth):
 
 #: The `AsyncRequestAuth` of the request or websocket at hand.
 current_auth: AsyncRequestAuth = _CurrentAuth()
+
+
+class _AuthOnG:
+    """`g.auth`: that of the request or websocket at hand, if it is one of this app."""
+
+    def __init__(self, app: Quart) -> None:
+        self._app = app
+
+    def __get__(self, here: object, owner: type) -> AsyncRequestAuth:
+        place = _place.get()
+        if place is None:
+            raise AttributeError  # what it says is said below
+        exchange, context, g, auth = place
+        if g is not here or exchange.kind.find_context(None) is not context:
+            if at_hand() is None or context.app is not self._app:
+                raise AttributeError
+        return auth
+
+
+def give_auth(app: Quart) -> None:
+    """Let the app's `g` have `auth`."""
+    give_g_auth(app, _find_app_context, _AuthOnG(app), lambda: f"g.auth: {outside()}")

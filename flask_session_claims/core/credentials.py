@@ -39,6 +39,13 @@ NONE: Final = Credentials()
 _new = cast("Callable[[type[Credentials], tuple[Any, ...]], Credentials]", tuple.__new__)  # pyright: ignore
 
 
+def plainly_given(token: str, source: Source) -> Credentials | None:
+    """What `credentials_from` gives for a token that stands plainly in its field; None: ask it."""
+    if not token or token.strip(" \t") != token:
+        return None
+    return _new(Credentials, (token, source, None, None))
+
+
 def credentials_from(
     authorization: Sequence[str], cookie: Sequence[str], settings: VerifierSettings
 ) -> Credentials:

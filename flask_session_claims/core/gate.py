@@ -168,7 +168,9 @@ def judge(exchange: Exchange, requirement: Requirement) -> Decision:
     side = exchange.side
     if requirement.live and not exchange.confirmed:
         side.confirm(exchange)
-    outcome = exchange.settled or exchange.outcome()
+    # As `outcome` has it, which would be one call more for nearly every request.
+    outcome = exchange.settled or side.recall(exchange) or exchange.found_out()
+    exchange.settled = outcome
     exchange.looks_away, exchange.was_read = False, True
     app_wide = side.validators
     if not app_wide and requirement.validators is None:

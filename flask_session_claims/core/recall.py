@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from .auth import Auth
+from .auth import Auth, Source
 from .freshness import Freshness, Standing
 from .jose import Key
 from .settings import VerifierSettings
@@ -19,8 +19,9 @@ from .settings import VerifierSettings
 if TYPE_CHECKING:
     from .tokencache import TokenCache
 
-#: (Authorization field, Cookie field) -> who it is and by which token; None: find out.
-Recall = Callable[["str | None", "str | None"], "tuple[Auth, str] | None"]
+#: (Authorization field, Cookie field) -> who it is, the token, and where it stood. Nobody: the
+#: token must be verified; None: not even the token is plain.
+Recall = Callable[["str | None", "str | None"], "tuple[Auth | None, str, Source] | None"]
 
 #: Copied for each token: OpenSSL takes longer to find SHA-256 than to use it.
 _EMPTY: Final = sha256()
@@ -42,15 +43,17 @@ def make_recall(
     freshness: Freshness | None,
 ) -> Recall:
     """The short way of one verifier; `freshness` None: everything is fresh."""
-    if not settings.token_cache_size:
-        return lambda authorization, cookie: None
     takes_header = "header" in settings.token_sources
     # Between Clerk's suffixed and plain cookies more than one field's text decides.
     takes_cookie = settings.clerk_instance is None and "cookie" in settings.token_sources
-    name, leeway, find, empty = settings.cookie_name, settings.leeway, cache.get, _EMPTY
+    name, find, empty = settings.cookie_name, cache.get, _EMPTY
     named, longest = name + "=", settings.max_token_length
+    caching = settings.token_cache_size > 0
 
-    def recall(authorization: str | None, cookie: str | None) -> tuple[Auth, str] | None:
+    def recall(
+        authorization: str | None, cookie: str | None
+    ) -> tuple[Auth | None, str, Source] | None:
+        source: Source
         if authorization is not None:
             if not takes_header or authorization[:7] != "Bearer ":
                 return None
@@ -64,20 +67,20 @@ def make_recall(
             source = "cookie"
         else:
             return None
-        if len(token) > longest:
-            return None  # not worth a digest
+        if not caching or len(token) > longest:  # not worth a digest
+            return None, token, source
         digest = empty.copy()
         digest.update(token.encode("ascii", "replace"))
         entry = find(digest.digest())
         if entry is None:
-            return None
-        now, auth = clock(), entry.auth
+            return None, token, source
+        auth = entry.auth
         if auth is None or auth.source != source or entry.refusal is not None:
-            return None
-        if entry.exp // 1 <= now - leeway or entry.starts > now + leeway or not trusts(entry.key):
-            return None
+            return None, token, source
+        if not entry.begins <= clock() < entry.ends or not trusts(entry.key):
+            return None, token, source
         if freshness is not None and freshness.check(entry.claims) is not Standing.FRESH:
-            return None
-        return auth, token
+            return None, token, source
+        return auth, token, source
 
     return recall

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, overload
 
 from .auth import NOBODY, Auth, Has, Source, TokenType, signed_out
+from .credentials import Credentials
 from .errors import UnavailableError
 from .flow import Flow
 from .schema import origin_of
@@ -126,17 +127,11 @@ def response_headers(
     """Headers to set, and headers to add, given what the response says so far.
 
     Nothing where auth was not read and nothing was queued: such a response is the same for
-    everybody and stays cacheable.
+    everybody and stays cacheable. Callers spare themselves the way here where nothing is stated or
+    queued and somebody is signed in, as with nearly every request: then it is Vary and PRIVATE.
     """
     replace: list[tuple[str, str]] = []
     effects, outcome = exchange.effects, exchange.settled
-    if effects is None and vary is None and cache_control is None and type(outcome) is Auth:
-        # Nothing to agree with and nothing queued: the answer to nearly every request.
-        if exchange.was_read:
-            replace.append(("Vary", exchange.side.settings.vary))
-            if outcome.is_authenticated:
-                replace.append(PRIVATE)
-        return replace, _NO_HEADERS
     no_store = effects is not None and effects.no_store
     if exchange.was_read:
         settings = exchange.side.settings
@@ -236,8 +231,10 @@ class Exchange:
         side: the app's.
     """
 
+    # What each request asks for is set with it: Python finds a class's default much later.
+
     #: Who it is, once that has been found out; reading this does not count as reading.
-    settled: Auth | UnavailableError | None = None
+    settled: Auth | UnavailableError | None
     #: Whether the session's record was read for this request, as `live=True` asks for.
     confirmed: bool = False
     #: Names of the claims that were fetched for this request, or could not be.
@@ -245,10 +242,12 @@ class Exchange:
     #: The default policy "public" for a view without gates: readers see nobody, gates look.
     looks_away: bool = False
     #: Whether the response depends on who it is.
-    was_read: bool = False
-    effects: Effects | None = None
+    was_read: bool
+    effects: Effects | None
     #: Whether the headers are on their way, so that nothing can be queued any more.
-    sent: bool = False
+    sent: bool
+    #: What a request that changes nothing offers, where that was plain at the first glance.
+    offered: Credentials | None = None
     #: The token that was verified, for `get_token`; no `Auth` ever holds it.
     token: str | None = None
     _facts: RequestFacts | None = None
@@ -257,6 +256,9 @@ class Exchange:
     def __init__(self, request: Any, side: Side) -> None:
         self.request = request
         self.side = side
+        self.settled = None
+        self.was_read = self.sent = False
+        self.effects = None
 
     @property
     def facts(self) -> RequestFacts:
@@ -280,14 +282,16 @@ class Exchange:
 
     def outcome(self) -> Auth | UnavailableError:
         """Who it is, as settled or found out now. Does not count as reading."""
-        outcome = self.settled or self.side.recall(self)
-        if outcome is None:
-            try:
-                outcome = self.side.now(self)
-            except UnavailableError as error:
-                outcome = error
+        outcome = self.settled or self.side.recall(self) or self.found_out()
         self.settled = outcome
         return outcome
+
+    def found_out(self) -> Auth | UnavailableError:
+        """Who it is, found out now."""
+        try:
+            return self.side.now(self)
+        except UnavailableError as error:
+            return error
 
     def read(self) -> Auth:
         """Who it is; notes that the response depends on it.
@@ -326,10 +330,11 @@ class _Read(Generic[T]):
     def __get__(self, instance: RequestAuth | None, owner: type) -> Any:
         if instance is None:
             return self
+        if instance.notes_each_reading:
+            return getattr(instance.value, self._name)
         exchange = instance._exchange  # pyright: ignore[reportPrivateUsage]
         outcome = exchange.settled
-        known = exchange.was_read and type(outcome) is Auth and not exchange.looks_away
-        if known and not instance.notes_each_reading:
+        if exchange.was_read and type(outcome) is Auth and not exchange.looks_away:
             return getattr(outcome, self._name)  # read before, by a gate for instance
         return getattr(instance.value, self._name)
 

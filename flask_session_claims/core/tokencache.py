@@ -18,6 +18,7 @@ from .locks import ForkSafeLock
 
 #: Bytes that `size` entries may take on average before the byte bound bites.
 BYTES_PER_ENTRY: Final = 4_096
+_FAR: Final = 2**52
 
 
 @dataclass(slots=True)
@@ -26,15 +27,20 @@ class Verified:
 
     claims: FrozenDict[str, Any]
     key: Key
-    exp: float
-    #: The later of nbf and iat.
-    starts: float
+    #: From when to when it holds, leeway included; floats, which Python compares fastest.
+    begins: float
+    ends: float
     #: Estimated bytes, for the bound.
     cost: int
     #: Code that `verify` refuses it with, though everything about it is right ("pending").
     refusal: str | None
     #: Made when first asked for; shared by all requests that carry the token.
     auth: Auth | None = None
+
+
+def as_float(seconds: float) -> float:
+    """A NumericDate, which may be any int, as a float; beyond 140 million years all are one."""
+    return float(min(max(seconds, -_FAR), _FAR))
 
 
 def estimated_bytes(payload: bytes) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from . import clerk
-from .auth import NOBODY, Auth, Source, auth_from_claims, signed_out
+from .auth import NOBODY, Auth, auth_from_claims, signed_out
 from .claims import check_header_type, check_times, claim_check, refuse_opaque
 from .credentials import Credentials
 from .errors import TokenError
@@ -32,7 +32,7 @@ from .keys import FetchedKeys, GivenKeys, KeySource, Notify
 from .keyset import KeySet
 from .recall import Recall, digest_of, make_recall
 from .settings import VerifierSettings
-from .tokencache import TokenCache, Verified, estimated_bytes
+from .tokencache import TokenCache, Verified, as_float, estimated_bytes
 
 #: Header texts that once verified; their number is the issuer's doing, not a sender's.
 _MAX_HEADERS: Final = 256
@@ -109,9 +109,9 @@ class VerifierFlows:
         entry = self._find(key)
         if entry is not None and self._trusts(entry.key):
             # The path of nearly every request, so the common outcome is spelt out.
-            now, leeway = self._clock(), self._leeway
-            if entry.exp // 1 <= now - leeway or entry.starts > now + leeway:
-                check_times(entry.claims, now, leeway, self._iat_leeway)
+            now = self._clock()
+            if not entry.begins <= now < entry.ends:
+                check_times(entry.claims, now, self._leeway, self._iat_leeway)
             if self._always_fresh:
                 return entry
         else:
@@ -122,7 +122,7 @@ class VerifierFlows:
                     raise TokenError("jwk-kid-mismatch")
                 return None
             entry = self._judge(parts, header, keys, key)
-        return entry if self._stands(entry.claims) else None
+        return entry if self._always_fresh or self._stands(entry.claims) else None
 
     def verify(self, token: Any) -> Flow[Verified]:
         """The verified token, asking the outside for what is missing.
@@ -147,7 +147,7 @@ class VerifierFlows:
         claims = yield from self._freshness.settle(entry.claims)
         if claims is entry.claims:
             return entry
-        return Verified(claims, entry.key, entry.exp, entry.starts, 0, self._refusal(claims))
+        return Verified(claims, entry.key, entry.begins, entry.ends, 0, self._refusal(claims))
 
     def claims_of(self, entry: Verified) -> FrozenDict[str, Any]:
         """What `verify` returns for a verified token, or the refusal it ends in."""
@@ -164,7 +164,16 @@ class VerifierFlows:
 
     def auth_of(self, entry: Verified, credentials: Credentials) -> Auth:
         """The `Auth` of a verified token, kept for the requests that carry it the same way."""
-        auth = entry.auth = self._make_auth(entry, credentials.source)
+        if entry.refusal is not None:
+            auth = signed_out(entry.refusal, source=credentials.source, session_status="pending")
+        else:
+            auth = auth_from_claims(
+                entry.claims,
+                credentials.source,
+                token_use=self.settings.token_use,
+                strict_permissions=self.settings.strict_permissions,
+            )
+        entry.auth = auth
         return auth
 
     def refused(self, error: TokenError, credentials: Credentials) -> Auth:
@@ -198,11 +207,14 @@ class VerifierFlows:
         except (ValueError, RecursionError):
             raise TokenError("token-invalid") from None
         self._check_claims(header, claims, self._clock())
-        starts = max(claims.get("nbf", 0), claims.get("iat", 0) - (self._iat_leeway - self._leeway))
-        cost = estimated_bytes(payload) if self._caching else 0
-        entry = Verified(claims, key, claims["exp"], starts, cost, self._refusal(claims))
-        if self._caching:
-            self.cache.put(name, entry)
+        if not self._caching:
+            return Verified(claims, key, 0.0, 0.0, 0, self._refusal(claims))
+        leeway, iat_leeway = self._leeway, self._iat_leeway
+        # `check_times` in other words.
+        nbf, iat = as_float(claims.get("nbf", 0)), as_float(claims.get("iat", 0))
+        begins, ends = max(nbf - leeway, iat - iat_leeway), as_float(claims["exp"] // 1) + leeway
+        entry = Verified(claims, key, begins, ends, estimated_bytes(payload), self._refusal(claims))
+        self.cache.put(name, entry)
         return entry
 
     def _name(self, token: Any) -> bytes:
@@ -223,17 +235,6 @@ class VerifierFlows:
     def _refusal(self, claims: FrozenDict[str, Any]) -> str | None:
         pending = claims.get("sts") == "pending"
         return "session-pending" if pending and not self.settings.accept_pending else None
-
-    def _make_auth(self, entry: Verified, source: Source | None) -> Auth:
-        if entry.refusal is not None:
-            return signed_out(entry.refusal, source=source, session_status="pending")
-        settings = self.settings
-        return auth_from_claims(
-            entry.claims,
-            source,
-            token_use=settings.token_use,
-            strict_permissions=settings.strict_permissions,
-        )
 
 
 def refusal_without_token(credentials: Credentials) -> Auth:

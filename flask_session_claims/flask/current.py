@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 import flask.globals
-from flask import Flask, current_app, g, has_app_context, has_request_context, request
+from flask import Flask, has_request_context, request
 from werkzeug.local import LocalProxy
 
 from ..core.auth import Auth
@@ -23,6 +23,7 @@ from ..core.errors import UnavailableError
 from ..core.gate import ALLOW, Decision, Requirement, judge, unavailable
 from ..core.policy import NOTHING_DUE, plan_for
 from ..core.request import Exchange, RequestAuth
+from ..io.contexts import finder, give_g_auth
 from ..io.headers import add_to, header_of
 from ..io.transports import Wsgi
 from .refusals import error_of, refuse
@@ -43,18 +44,21 @@ _BEGUN: Final = "flask_session_claims.exchange"
 _UNSET: Final[Any] = object()
 _NO_PLAN: Final = (None, None)
 
-# Request and app have one context from Flask 3.2 on.
-_contexts: Any = vars(flask.globals).get("request_ctx", flask.globals.app_ctx)
-_find_context: Callable[[], Any] = _contexts._get_current_object
-_find_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined] # pyright: ignore
-_find_g: Callable[[], Any] = g._get_current_object  # pyright: ignore
+_names: Final = vars(flask.globals)
+# Request and app have one context from Flask 3.2 on. A context without a request raises
+# RuntimeError when asked for one.
+_has_one: Final = "request_ctx" not in _names
+_find_app_context: Final = finder(_names, "_cv_app", flask.globals.app_ctx)
+_find_context: Final = (
+    _find_app_context if _has_one else finder(_names, "_cv_request", _names["request_ctx"])
+)
 
 
 def install(app: Flask, side: FlaskSide) -> None:
     """Run around the app's requests, and give it `g.auth`."""
     app.wsgi_app = _around(app.wsgi_app, side)  # type: ignore[assignment, method-assign]
     app.preprocess_request = _ahead(app, side)  # type: ignore[method-assign]
-    _give_g_auth(app, side)
+    give_g_auth(app, _find_app_context, _AuthOnG(app, side), _outside)
 
 
 class FlaskExchange(Exchange):
@@ -122,16 +126,16 @@ def _ahead(app: Flask, home: FlaskSide) -> Callable[..., ResponseReturnValue | N
     views, proceed = app.view_functions, app.preprocess_request
 
     def preprocess_request(*context: Any) -> ResponseReturnValue | None:  # Flask 3.2 passes it
-        here = _find_request()
-        own = here.__dict__
-        exchange = own.get(_EXCHANGE)
+        here = _find_context(None).request
+        exchange = getattr(here, _EXCHANGE, None)
         if exchange is None:
             exchange = here.environ.get(_BEGUN)
             if exchange is None or exchange.side is not home or home.select is not None:
                 exchange = _begin(here, home)
             else:  # the rest of `_begin` for nearly all requests
                 del here.environ[_BEGUN]
-                own[_EXCHANGE] = exchange
+                exchange.request = here.environ
+                here._session_claims = exchange
         rule = here.url_rule
         if rule is None:
             return proceed(*context)
@@ -162,9 +166,10 @@ def _begin(here: Request, home: FlaskSide) -> FlaskExchange:
     begun: FlaskExchange | None = here.environ.pop(_BEGUN, None)
     if begun is None or begun.side is not home:
         begun = FlaskExchange(here.environ, home)
+    begun.request = here.environ  # middleware between may have handed on another
     if home.select is not None:
         begun.side = home.side_for(here)
-    here.__dict__[_EXCHANGE] = begun
+    setattr(here, _EXCHANGE, begun)
     return begun
 
 
@@ -181,54 +186,38 @@ class _AuthOnG:
         self._app = app
         self._home = home
 
-    def __get__(self, here: object, owner: type) -> RequestAuth:
+    def __get__(self, instance: object, owner: type) -> RequestAuth:
+        context = _find_context(None)
         try:
-            own = _find_request().__dict__
-        except RuntimeError:
-            raise AttributeError from None  # what it says is said by __getattr__ below
-        exchange = own.get(_EXCHANGE)
+            here = context.request
+        except (AttributeError, RuntimeError):  # no context, or one without a request
+            raise AttributeError from None  # what it says is said by _outside
+        exchange = getattr(here, _EXCHANGE, None)
         if exchange is None or exchange.side.home is not self._home:
-            if _find_context().app is not self._app:
+            if context.app is not self._app:
                 raise AttributeError
             exchange = exchange_at_hand()
-        bound: RequestAuth | None = own.get(_AUTH)
+        bound: RequestAuth | None = getattr(here, _AUTH, None)
         if bound is None:
-            bound = own[_AUTH] = FlaskAuth(exchange)
+            bound = here._session_claims_auth = FlaskAuth(exchange)
         return bound
 
 
-def _give_g_auth(app: Flask, home: FlaskSide) -> None:
-    plain: Any = app.app_ctx_globals_class
+def _outside() -> str:
+    return (
+        "g.auth: no request of this app is at hand, so nobody can be signed in; in a task pass the"
+        " Auth along, in a test use test_request_context()"
+    )
 
-    class Globals(plain):  # type: ignore[misc]
-        auth = _AuthOnG(app, home)
 
-        def __getattr__(self, name: str) -> Any:
-            if name == "auth":
-                raise AttributeError(
-                    "g.auth: no request of this app is at hand, so nobody can be signed in; in a"
-                    " task pass the Auth along, in a test use test_request_context()"
-                )
-            return plain.__getattr__(self, name)
-
-        def __contains__(self, name: str) -> bool:
-            return hasattr(self, name) if name == "auth" else plain.__contains__(self, name)
-
-        def get(self, name: str, default: Any = None) -> Any:
-            if name == "auth":
-                return getattr(self, name, default)
-            return plain.get(self, name, default)
-
-    app.app_ctx_globals_class = Globals
-    if has_app_context() and current_app._get_current_object() is app:  # type: ignore[attr-defined]
-        # Pushed before us, as scripts and tests do. Its own __setattr__ takes all for data.
-        object.__setattr__(_find_g(), "__class__", Globals)
+def _request() -> Request:
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return] # pyright: ignore
 
 
 def exchange_at_hand() -> FlaskExchange:
     """The exchange of the request at hand, begun here if our hook has not run for it."""
-    here = _find_request()
-    return here.__dict__.get(_EXCHANGE) or _begin(here, side_of_app())
+    here = _request()
+    return getattr(here, _EXCHANGE, None) or _begin(here, side_of_app())
 
 
 def current_side() -> FlaskSide:
@@ -242,7 +231,9 @@ def check(requirement: Requirement) -> ResponseReturnValue | None:
     Raises:
         NotSignedIn, NotAllowed, IdentityUnavailable: it does not, and no callback answers.
     """
-    exchange = _find_request().__dict__.get(_EXCHANGE) or exchange_at_hand()
+    context = _find_context(None)
+    begun = None if context is None else getattr(context.request, _EXCHANGE, None)
+    exchange = begun or exchange_at_hand()
     decision = judge(exchange, requirement)
     return None if decision is ALLOW else _refuse(exchange, decision)
 
@@ -284,7 +275,11 @@ def _current() -> RequestAuth:
     if not has_request_context():
         get_auth()
     exchange = exchange_at_hand()
-    return cast(RequestAuth, _find_request().__dict__.setdefault(_AUTH, FlaskAuth(exchange)))
+    here: Any = _request()
+    bound: RequestAuth | None = getattr(here, _AUTH, None)
+    if bound is None:
+        bound = here._session_claims_auth = FlaskAuth(exchange)
+    return bound
 
 
 #: The `RequestAuth` of the request at hand: what `g.auth` is.

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from flask import Blueprint, current_app, request
 
-from ..core.auth import Auth
 from ..core.errors import ConfigurationError
 from ..core.policy import Plan
-from ..core.request import SAFE_METHODS, Exchange
 from ..io.hooks import Hooks
 from ..io.reading import Reading
+from ..io.recalling import WsgiReading
 from .refusals import NotAllowed, NotSignedIn
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class Callbacks:
         return self._given.get((occasion, None))
 
 
-class FlaskSide(Reading):
+class FlaskSide(WsgiReading):
     """A `Reading` as the Flask extension keeps it, in `app.extensions["session_claims"]`."""
 
     callbacks: Callbacks
@@ -102,17 +101,6 @@ class FlaskSide(Reading):
         self.wants_page: Callable[[], bool | None] | None = lambda: (
             hook.wants_page(request) if hook.wants_page else None
         )
-
-    def recall(self, exchange: Exchange) -> Auth | None:
-        # Through the transport it would be three calls; every request comes here.
-        environ = exchange.request
-        if environ["REQUEST_METHOD"] not in SAFE_METHODS:
-            return super().recall(exchange)
-        known = self._flows.recall(environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_COOKIE"))
-        if known is None:
-            return None
-        auth, exchange.token = known
-        return auth
 
     def side_for(self, here: Request) -> FlaskSide:
         """The side that judges a request.

@@ -81,14 +81,24 @@ class _Side:
     def recall(self, exchange: Exchange) -> Auth | None:
         """Who it is, if their token is known and all is plain; None: find out."""
         authorization, cookie, acts = self.transport.glance(exchange.request)
-        known = self._flows.recall(authorization, cookie)
-        if known is None:
+        found = self._flows.recall(authorization, cookie)
+        if found is None:
             return None
-        auth, token = known
+        auth, token, _ = found
+        if auth is None:
+            return None
         if acts and not admit(exchange, auth, self.settings).is_authenticated:
             return None  # to be refused where that is told
         exchange.token = token
         return auth
+
+    def _offered(self, exchange: Exchange) -> tuple[Credentials, bool]:
+        """What a request offers, and whether it may change something."""
+        # The name of its own cookie is known to an issuer only once it is open.
+        if exchange.offered is not None and self.issuing is None:
+            return exchange.offered, False
+        authorization, cookie, acts = self.transport.look(exchange.request)
+        return credentials_from(authorization, cookie, self.settings), acts
 
     def _admit(self, exchange: Exchange, auth: Auth, credentials: Credentials, acts: bool) -> Auth:
         """`auth` after the cross-site policy."""
@@ -286,15 +296,14 @@ class Reading(_Side):
         issuing = self.issuing
         if issuing is not None:
             self.open(issuing)
-        authorization, cookie, acts = self.transport.look(exchange.request)
-        credentials = credentials_from(authorization, cookie, self.settings)
+        credentials, acts = self._offered(exchange)
         verified = self.verifier.authenticate(credentials)
         changed = self._changes(verified)
         # Settled before hooks and receivers are called: they may read it.
         auth = exchange.settled = self._admit(exchange, verified, credentials, acts)
         if issuing is not None and not auth.is_authenticated:
             auth = exchange.settled = issuing.run(issuing.visits.renew(exchange, auth))
-        if self._is_refused(auth):
+        if not auth.is_authenticated and self._is_refused(auth):
             self._rejected(auth.reason or "", auth.source)
         if changed is not None and self._refreshed is not None:
             self._refreshed.tell(verified, changed)
@@ -433,15 +442,14 @@ class AsyncReading(_Side):
         issuing = self.issuing
         if issuing is not None:
             await self.open(issuing)
-        authorization, cookie, acts = self.transport.look(exchange.request)
-        credentials = credentials_from(authorization, cookie, self.settings)
+        credentials, acts = self._offered(exchange)
         verified = await self.verifier.authenticate(credentials)
         changed = self._changes(verified)
         # Settled before hooks and receivers are called: they may read it.
         auth = exchange.settled = self._admit(exchange, verified, credentials, acts)
         if issuing is not None and not auth.is_authenticated:
             auth = exchange.settled = await issuing.arun(issuing.visits.renew(exchange, auth))
-        if self._is_refused(auth):
+        if not auth.is_authenticated and self._is_refused(auth):
             await self._rejected(auth.reason or "", auth.source)
         if changed is not None and self._refreshed is not None:
             await self._refreshed.tell(verified, changed)

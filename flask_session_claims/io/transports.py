@@ -23,8 +23,7 @@ class Wsgi:
 
     @staticmethod
     def glance(request: dict[str, Any]) -> Glance:
-        acts = request["REQUEST_METHOD"] not in SAFE_METHODS
-        return request.get("HTTP_AUTHORIZATION"), request.get("HTTP_COOKIE"), acts
+        return request.get("HTTP_AUTHORIZATION"), request.get("HTTP_COOKIE"), Wsgi._acts(request)
 
     @staticmethod
     def look(request: dict[str, Any]) -> Look:
@@ -32,8 +31,17 @@ class Wsgi:
         return (
             _NO_FIELD if authorization is None else (authorization,),
             _NO_FIELD if cookie is None else (cookie,),
-            request["REQUEST_METHOD"] not in SAFE_METHODS,
+            Wsgi._acts(request),
         )
+
+    @staticmethod
+    def _acts(request: dict[str, Any]) -> bool:
+        return request["REQUEST_METHOD"] not in SAFE_METHODS or Wsgi._is_websocket(request)
+
+    @staticmethod
+    def _is_websocket(request: dict[str, Any]) -> bool:
+        """A handshake (RFC 6455 §4.1), which servers and extensions serve though WSGI does not."""
+        return "HTTP_UPGRADE" in request and "websocket" in request["HTTP_UPGRADE"].lower()
 
     @staticmethod
     def is_fdi(request: dict[str, Any]) -> bool:
@@ -47,7 +55,7 @@ class Wsgi:
         target = _path(path.encode("latin-1", "replace")) + (f"?{query}" if query else "")
         return RequestFacts(
             request["REQUEST_METHOD"],
-            request["wsgi.url_scheme"],
+            _scheme(request["wsgi.url_scheme"], websocket=Wsgi._is_websocket(request)),
             target,
             get("REMOTE_ADDR"),
             get("HTTP_ORIGIN"),
@@ -103,7 +111,7 @@ class Asgi:
         peer = request.get("client")
         return RequestFacts(
             "GET" if websocket else request["method"],
-            _scheme(request, websocket=websocket),
+            _scheme(request.get("scheme"), websocket=websocket),
             (path or _path(request.get("path", "/").encode())) + (f"?{query}" if query else ""),
             peer[0] if peer else None,
             get("origin"),
@@ -119,11 +127,10 @@ class Asgi:
         )
 
 
-def _scheme(request: dict[str, Any], *, websocket: bool) -> str:
-    stated: str = request.get("scheme") or ("ws" if websocket else "http")
+def _scheme(stated: str | None, *, websocket: bool) -> str:
     if websocket and stated not in ("ws", "wss"):  # a proxy header may have made it https
         return "wss" if stated == "https" else "ws"
-    return stated
+    return stated or "http"
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -59,6 +59,9 @@ class Endpoints:
         by_header = bearer is not None and (cookie is None or facts.st_auth_mode == "header")
         refresh_token = bearer if by_header else cookie
         if not by_header and is_cross_site(facts, exchange.side.settings.origins):
+            if cookie is None and facts.st_auth_mode == "header":
+                # A header client asks first and has nothing yet; 403 would not stop its asking.
+                return _refused(exchange, Decision("challenge", "session-token-missing"))
             return _refused(exchange, Decision("forbid", "request-origin-refused"))
         settled = exchange.settled
         renewed = isinstance(settled, Auth) and settled.is_authenticated

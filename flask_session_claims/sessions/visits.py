@@ -422,7 +422,7 @@ class Visits:
             raise OriginRefused
 
     def _refuse_late(self, exchange: Exchange) -> None:
-        if exchange.sent:
+        if exchange.sent or exchange.facts.is_websocket:
             raise SessionError(
                 "The response has begun, so its client cannot be told of a session any more.",
                 code="headers-sent",

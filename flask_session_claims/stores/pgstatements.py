@@ -36,6 +36,14 @@ SETTINGS: Final = (
     b"SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
     b" set_config('idle_in_transaction_session_timeout', %s, true)"
 )
+#: A lock, and of so many milliseconds since the transaction began what is left to the statements
+#: that follow: each wait has the whole time again, and a commit that nobody waits for takes place.
+LOCK: Final = (
+    b"WITH locked AS (SELECT pg_advisory_xact_lock(%s)), rest AS (SELECT greatest(1, %s"
+    b" - 1000 * extract(epoch FROM clock_timestamp() - now()))::int AS ms FROM locked)"
+    b" SELECT set_config('lock_timeout', ms::text, true),"
+    b" set_config('statement_timeout', (ms + 100)::text, true) FROM rest"
+)
 
 # Each change is one statement, whose `done` has a row if the record had its expected version;
 # everything else in it hangs on that row.

@@ -50,6 +50,7 @@ from .pgstatements import (
     FIND,
     IDENTITY,
     LOAD,
+    LOCK,
     LOG,
     SETTINGS,
     change_statement,
@@ -210,7 +211,7 @@ class PostgresqlStore:
         _ = _execute(raw, SETTINGS, (str(left), str(left + 100), str(left + 100)))
         if lock is not None:
             # Held to the end: who gets the lower position is seen first.
-            _ = _execute(raw, b"SELECT pg_advisory_xact_lock(%s)", (lock,))
+            _ = _execute(raw, LOCK, (lock, left))
 
     # --- the tables -----------------------------------------------------------------------
 

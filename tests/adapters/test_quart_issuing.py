@@ -209,6 +209,23 @@ def test_a_websocket_changes_and_ends_the_session_without_cookies():
     asyncio.run(play())
 
 
+def test_a_handshake_that_is_refused_touches_no_cookie():
+    site = Site()
+
+    @site.app.websocket("/ws")
+    async def ws() -> tuple[str, int]:
+        assert await revoke_session()
+        return "no more", 403
+
+    async def play() -> None:
+        await site.sign_in()
+        status, said, headers = await site.shake("/ws")
+        assert (status, said, "Set-Cookie" in headers) == (403, b"no more", False)
+        assert await live(site) == 0
+
+    asyncio.run(play())
+
+
 def test_a_websocket_that_outlives_its_token_still_changes_the_session():
     site = Site()
 

@@ -27,8 +27,9 @@ def chromium() -> str | None:
 
 def why_not() -> str | None:
     """What is missing to run the browser; None: nothing."""
-    if importlib.util.find_spec("playwright") is None:
-        return "the Python package playwright is missing: run `pip install --group browser`"
+    for name in ("playwright", "flask_cors", "quart_cors", "corsheaders"):
+        if importlib.util.find_spec(name) is None:
+            return f"the Python package {name} is missing: run `pip install --group browser`"
     if chromium() is None:
         return "Chromium is missing: install it (Debian: `apt-get install chromium`)"
     return None

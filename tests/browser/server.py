@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import requests
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+#: Front-end packages, as npm has them; SuperTokens' for pages that are not built.
+PACKAGES = HERE / "node_modules"
+BUNDLES = PACKAGES / "supertokens-web-js" / "bundle"
 PATIENCE = 20.0  # seconds, for a server to start
 TOKEN_LIFETIME = 5  # seconds, the shortest there is
 LEEWAY = 5  # seconds for which an expired token of our own is still taken
@@ -34,7 +38,15 @@ class Site:
         elsewhere: the same server under a name that is another site to a browser.
     """
 
-    def __init__(self, work: Path, *, dev_cookies: bool = True) -> None:
+    def __init__(
+        self,
+        work: Path,
+        *,
+        script: str = "site.py",
+        dev_cookies: bool = True,
+        pages: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port: int = probe.getsockname()[1]
@@ -44,6 +56,7 @@ class Site:
             f"http://{name}:{self._port}" for name in (names if dev_cookies else names[::-1])
         )
         self._work, self._dev_cookies = work, dev_cookies
+        self._script, self._pages, self._settings = script, pages, settings
 
     def __enter__(self) -> Site:
         settings: dict[str, object] = {
@@ -53,15 +66,17 @@ class Site:
             "SESSION_CLAIMS_SESSION_TOKEN_LIFETIME": TOKEN_LIFETIME,
             "SESSION_CLAIMS_REFRESH_GRACE": GRACE,
             "SESSION_CLAIMS_DEV_COOKIES": "true" if self._dev_cookies else "false",
+            **{f"SESSION_CLAIMS_{name}": value for name, value in self._settings.items()},
         }
         environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environ |= {f"FLASK_{name}": str(value) for name, value in settings.items()}
-        environ["SITE_FOLDER"] = str(self._work)
+        environ |= {"SITE_FOLDER": str(self._work), "BUNDLES": str(BUNDLES)}
+        environ["PAGES"] = " ".join([self.elsewhere, *self._pages])
         environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
         environ["PYTHONUNBUFFERED"] = environ["PYTHONDONTWRITEBYTECODE"] = "1"
         with (self._work / "output.txt").open("wb") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, HERE / "site.py", str(self._port)],
+                [sys.executable, HERE / self._script, str(self._port)],
                 cwd=self._work,
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -108,6 +123,18 @@ class Site:
             for one in self.ask("/told")
             if one["session"] == session_id
         ]
+
+    def calls(self) -> list[str]:
+        """The calls of the frontend's API so far, each with its status."""
+        found: list[str] = self.ask("/told")
+        return found
+
+    def behind(self, act: str, user_id: str = "user_ada") -> int:
+        """Do that behind the frontend's back; gives how many sessions are live then."""
+        reply = requests.post(f"{self.url}/behind/{act}/{user_id}", timeout=PATIENCE)
+        assert reply.status_code == 200, reply.text
+        live: int = reply.json()["live"]
+        return live
 
     def logged(self) -> str:
         return (self._work / "output.txt").read_text("utf-8", "replace")

@@ -18,6 +18,7 @@ from flask_session_claims import (
 )
 from flask_session_claims.core.auth import signed_out
 from flask_session_claims.core.clerk import CookieChoice, Instance, choose
+from flask_session_claims.core.credentials import plainly_given
 from flask_session_claims.core.freshness import Standing
 from flask_session_claims.core.request import Exchange, RequestFacts, admit, is_cross_site
 from flask_session_claims.testing import FrozenClock, LocalIssuer, shared_key
@@ -148,12 +149,16 @@ class Warm:
         return self.verifier.authenticate(sent)
 
     def recall(self) -> Any:
-        return self.verifier.flows.recall(f"Bearer {self.token}", None)
+        """Who the short way knows; None: nobody, so that the token must be verified."""
+        found = self.verifier.flows.recall(f"Bearer {self.token}", None)
+        assert found is not None
+        assert found[1:] == (self.token, "header")
+        return found[0]
 
 
 def test_short_way_knows_the_token() -> None:
     warm = Warm()
-    assert warm.recall() == (warm.auth, warm.token)
+    assert warm.recall() == warm.auth
 
 
 @pytest.mark.parametrize(
@@ -181,7 +186,18 @@ def test_short_way_takes_no_cookie_that_the_long_way_would_not(header: str, is_o
     plain = credentials_from([], [f"__session={warm.token}"], warm.verifier.settings)
     auth = warm.verifier.authenticate(plain)
     found = warm.verifier.flows.recall(None, header)
-    assert found in ((None, (auth, warm.token)) if is_ours else (None,))
+    if found is not None:
+        assert plainly_given(*found[1:]) in (None, sent)
+    known = found is not None and found[0] is not None
+    assert not known or (is_ours and found == (auth, warm.token, "cookie"))
+
+
+@pytest.mark.parametrize("field", ["Bearer  {}", "Bearer {} ", "Bearer \t{}", "Bearer "])
+def test_short_way_offers_no_token_that_has_to_be_trimmed(field: str) -> None:
+    warm = Warm()
+    found = warm.verifier.flows.recall(field.format(warm.token), None)
+    assert found is not None
+    assert plainly_given(*found[1:]) is None
 
 
 def test_short_way_ends_with_the_token() -> None:
@@ -214,9 +230,10 @@ def test_short_way_ends_with_the_key() -> None:
     token = scene.issuer.mint(lifetime=7200)
     sent = credentials_from([f"Bearer {token}"], [], scene.verifier.settings)
     assert scene.verifier.authenticate(sent).is_authenticated
-    assert scene.verifier.flows.recall(f"Bearer {token}", None)
+    field = f"Bearer {token}"
+    assert scene.verifier.flows.recall(field, None) != (None, token, "header")
     scene.clock.advance(400)  # the key set has to be looked after first
-    assert scene.verifier.flows.recall(f"Bearer {token}", None) is None
+    assert scene.verifier.flows.recall(field, None) == (None, token, "header")
 
 
 # --- settings ---------------------------------------------------------------------------------

@@ -316,3 +316,56 @@ def test_the_token_itself_is_not_kept(issuer, clock) -> None:
     assert found.claims is claims
     assert token not in repr(vars(verifier.flows)) + repr(vars(verifier.flows.cache)) + repr(found)
     assert token.rpartition(".")[2] not in repr(vars(verifier.flows.cache))
+
+
+@pytest.mark.parametrize("leeway", [0, 5, 2.5])
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"exp": 10**400, "nbf": -(10**400), "iat": -(10**400)},
+        {"exp": 1e300, "nbf": -1e300},
+        {"exp": 2**53 + 1, "nbf": 0.25},
+    ],
+)
+def test_times_that_no_float_holds_are_kept_as_far_away(times, leeway, issuer, clock) -> None:
+    verifier = verifier_of(issuer, clock, leeway=leeway)
+    token = issuer.mint(**times)
+    for _ in range(2):
+        assert verifier.verify(token)["exp"] == times["exp"]
+    clock.advance(10**9)
+    assert verifier.verify(token)["exp"] == times["exp"]
+
+
+@pytest.mark.parametrize("leeway", [0, 5, 2.5])
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"exp": 100, "nbf": 10, "iat": -9},
+        {"exp": 100.9, "nbf": 10},
+        {"exp": 100, "nbf": -10, "iat": 7},
+        {"exp": 100.5, "nbf": 1.5},
+    ],
+)
+def test_a_remembered_token_holds_as_long_as_one_never_seen(times, leeway, issuer, clock) -> None:
+    start = clock()
+    token = issuer.mint(**{name: start + seconds for name, seconds in times.items()})
+    warm = verifier_of(issuer, clock, leeway=leeway)
+    cold = verifier_of(issuer, clock, 0, leeway=leeway)
+    clock.advance(50)
+    warm.verify(token)
+    edges = {edge + by for edge in (-9, 1.5, 7, 10, 100, 100.5, 100.9) for by in (-leeway, leeway)}
+    answers: set[str | None] = set()
+    for at in sorted(near for edge in edges for near in (edge - 0.25, edge, edge + 0.25)):
+        clock.step_wall(start + at - clock())
+        told = [refusal_of(verifier, token) for verifier in (warm, cold)]
+        assert told[0] == told[1], at
+        answers.add(told[0])
+    assert {None, "token-expired"} < answers
+
+
+def refusal_of(verifier: Verifier, token: str) -> str | None:
+    try:
+        verifier.verify(token)
+    except TokenError as error:
+        return error.code
+    return None

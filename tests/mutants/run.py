@@ -173,7 +173,8 @@ def sound(copy: Copy, chosen: Sequence[Mutant]) -> Soundness:
     failing: set[str] = set()
     troubles: list[str] = []
     for first in range(0, len(inside), SHARE):
-        status, output = copy.pytest(inside[first : first + SHARE])
+        share = inside[first : first + SHARE]
+        status, output = copy.pytest(["--reruns", "1", "--reruns-delay", "2", *share])
         failing.update(_FAILED.findall(output))
         if status:
             troubles.append(f"without a fault, exit status {status}:\n{_shown(output)}")

@@ -227,6 +227,23 @@ def test_somebody_holds_the_log(server, store):
     assert CALLS["commit"](store)
 
 
+def test_who_has_waited_for_the_log_waits_for_the_record_only_as_long_as_is_left(
+    server, store, schema
+):
+    table = f"{schema}.session_claims_records"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(holding(server, f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
+        log = f"SELECT pg_advisory_xact_lock({store._place.log_lock})"
+        held = stack.enter_context(holding(server, log))
+        freeing = threading.Timer(0.8 * TIMEOUT, held.rollback)
+        freeing.start()
+        assert refused(store, "commit") == "store-locked", "the server has ended it, and says so"
+        freeing.join()
+        assert waiting(server) == 0
+    assert store.load("kind", "other") is None
+    assert CALLS["commit"](store)
+
+
 def test_somebody_makes_the_tables(server, opened):
     store = opened()
     with holding(server, f"SELECT pg_advisory_xact_lock({store._place.make_lock})"):

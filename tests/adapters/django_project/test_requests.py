@@ -201,6 +201,15 @@ def test_an_unsafe_request_by_cookie_needs_our_origin_and_leaves_csrf_to_django(
         assert (reply.status_code, "application/json" in reply["Content-Type"]) == (403, False)
 
 
+def test_a_handshake_by_cookie_needs_our_origin() -> None:
+    with site(path("", who)):
+        client = signed_in(Client(), mint())
+        for _ in range(2):  # by the long way, and by the short one
+            for origin, user in ((PARTY, "user_1"), ("https://evil.example", None)):
+                headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Origin": origin}
+                assert client.get("/", headers=headers).json()["user"] == user
+
+
 def test_get_auth_gives_the_plain_auth_and_says_what_is_missing() -> None:
     def view(request: Any) -> HttpResponse:
         auth = get_auth(request)

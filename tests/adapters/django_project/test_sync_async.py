@@ -12,6 +12,7 @@ from django.urls import path
 from django_session_claims import (
     AsyncRequestAuth,
     Auth,
+    RequestAuth,
     claims_refreshed,
     login_required,
     token_rejected,
@@ -38,7 +39,8 @@ async def akinds(request: Any) -> HttpResponse:
 
 
 def kind_of(auth: Any) -> str:
-    return "async" if isinstance(auth, AsyncRequestAuth) else type(auth).__mro__[1].__name__
+    kinds = {AsyncRequestAuth: "async", RequestAuth: "RequestAuth"}
+    return next(kinds[one] for one in type(auth).__mro__ if one in kinds)
 
 
 @BOTH

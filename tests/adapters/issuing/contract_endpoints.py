@@ -172,6 +172,17 @@ class RefreshEndpoint(Contract):
         assert "commit" not in store.calls
         assert late_visitor.post(REFRESH).status == 200
 
+    def test_a_header_client_there_that_has_nothing_yet_is_told_so(
+        self, late_visitor: Client, driver: Driver, its_app: Any
+    ) -> None:
+        asking = (*CROSS_SITE, ("st-auth-mode", "header"), ("rid", "session"))
+        reply = driver.client(its_app).post(REFRESH, asking)
+        assert (reply.status, reply.code) == (401, "session-token-missing")
+        assert_untouched(reply)
+        reply = late_visitor.post(REFRESH, asking)  # whose cookie must not speak for it
+        assert (reply.status, reply.code) == (403, "request-origin-refused")
+        assert_untouched(reply)
+
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
     def test_it_takes_post_alone(
         self, late_visitor: Client, driver: Driver, store: FaultyStore, method: str
