@@ -4,9 +4,9 @@ Usage: tally.py JUNIT_FOLDER TOX_RESULT [RUN=EXIT_STATUS ...]
 
 TOX_RESULT is what `tox --result-json` wrote: it names every environment that has to run. Each
 pytest run left JUNIT_FOLDER/RUN.xml. A failed run without a failed test counts as one failure,
-and so does a test that was skipped in every run that had it. A test that passed at its second
-attempt is named; more than a few of those count as one failure. The last line reads
-"N passed, N failed, N skipped".
+with what its failed command said, and so does a test that was skipped in every run that had it.
+A test that passed at its second attempt is named; more than a few of those count as one failure.
+The last line reads "N passed, N failed, N skipped".
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 TAIL = 40  # lines of a failure that are printed
@@ -66,10 +67,10 @@ class Tally:
                     self.skipped.setdefault(name, reason)
         return len(tests)
 
-    def add_status(self, env: str, status: int | None, path: Path) -> None:
+    def add_status(self, env: str, status: int | None, path: Path, said: str) -> None:
         """Read a run's report, if it wrote one, and hold its exit status against it.
 
-        None as status: the run never happened.
+        None as status: the run never happened. `said` is the end of its output, where known.
         """
         before = len(self.failures)
         tests = self.add_run(env, path) if path.exists() else None
@@ -77,7 +78,7 @@ class Tally:
             self.failures.append(f"{env}: its pytest ran no test")
         if status != 0 and len(self.failures) == before:
             what = "never ran" if status is None else f"failed with exit status {status}"
-            self.failures.append(f"{env}: {what}; its output is above")
+            self.failures.append(f"{env}: {what}; {said or 'its output is above'}")
 
     def never_ran(self) -> dict[str, str]:
         return {name: why for name, why in self.skipped.items() if not self._did_run(name)}
@@ -91,27 +92,37 @@ class Tally:
         )
 
 
-def statuses(tox_result: Path, runs: list[str]) -> dict[str, int | None]:
-    """Exit status of every run that has to be, by name."""
-    found: dict[str, int | None] = {}
+def statuses(tox_result: Path, runs: list[str]) -> dict[str, tuple[int | None, str]]:
+    """Exit status of every run that has to be, by name, and what a failed one said last."""
+    found: dict[str, tuple[int | None, str]] = {}
     for run in runs:
         name, _, status = run.partition("=")
-        found[name] = int(status)
+        found[name] = int(status), ""
     if not tox_result.exists():
-        return {**found, "tox": None}
+        return {**found, "tox": (None, "")}
     for env, seen in json.loads(tox_result.read_text())["testenvs"].items():
         if env.startswith("."):  # where the wheel is built
             continue
         result = seen.get("result") or {"skipped": True}
-        found[env] = None if result["skipped"] else int(result["exit_code"])
+        found[env] = None if result["skipped"] else int(result["exit_code"]), said_last(seen)
     return found
+
+
+def said_last(env: dict[str, Any]) -> str:
+    """The end of what the failed commands of one environment printed."""
+    lines: list[str] = []
+    for command in (*env.get("setup", ()), *env.get("test", ())):
+        if command["retcode"]:
+            lines += [" ".join(command["command"])[:200]]
+            lines += f"{command['output']}\n{command['err']}".split("\n")[-TAIL:]
+    return "\n    ".join(line[:500] for line in lines if line.strip())
 
 
 def main(folder: Path, tox_result: Path, runs: list[str]) -> int:
     tally = Tally()
     named = statuses(tox_result, runs)
-    for env, status in named.items():
-        tally.add_status(env, status, folder / f"{env}.xml")
+    for env, (status, said) in named.items():
+        tally.add_status(env, status, folder / f"{env}.xml", said)
     for name, reason in sorted(tally.never_ran().items()):
         tally.failures.append(f"{name}: skipped in every run: {reason}")
 

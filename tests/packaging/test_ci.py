@@ -115,6 +115,19 @@ def test_an_environment_without_tests_counts_by_its_exit_status(ci: Ci) -> None:
     assert "FAILED lint: failed with exit status 2; its output is above" in said
 
 
+def test_what_a_failed_command_said_stands_in_the_sum(ci: Ci) -> None:
+    ci.run("a", PASSED)
+    good = {"command": ["echo", "1"], "retcode": 0, "output": "fine", "err": ""}
+    bad = {"command": ["run", "it"], "retcode": 1, "output": "first\n\nlast\n", "err": "why"}
+    failed = {"success": False, "exit_code": 1, "skipped": False}
+    ci.envs["fuzz"] = {"result": failed, "setup": [good], "test": [good, bad]}
+    code, said = ci.tally()
+    assert (code, said[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+    at = said.index("FAILED fuzz: failed with exit status 1; run it")
+    assert said[at + 1 : at + 4] == ["    first", "    last", "    why"]
+    assert "    fine" not in said
+
+
 @pytest.mark.parametrize("result", [None, {"success": True, "exit_code": 0, "skipped": True}])
 def test_a_named_environment_that_did_not_run_counts_as_failed(
     result: dict[str, object] | None, ci: Ci
