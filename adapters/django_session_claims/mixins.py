@@ -24,13 +24,13 @@ class LoginRequiredMixin(View):
     gate: ClassVar[Gate | None] = login_required
 
     @classonlymethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:  # noqa: N805
-        """The view function, guarded."""
+    def as_view(cls, *actions: Any, **initkwargs: Any) -> Callable[..., Any]:  # noqa: N805
+        """The view function, guarded; `actions` are for bases that take them (view sets)."""
         if cls.gate is None:
             raise ConfigurationError(
                 f'{cls.__name__} names no gate; write gate = claims_required(role="admin").'
             )
-        return guard(super().as_view(**initkwargs), cls.gate.requirement)
+        return guard(super().as_view(*actions, **initkwargs), cls.gate.requirement)
 
 
 class ClaimsRequiredMixin(LoginRequiredMixin):

@@ -45,8 +45,7 @@ class Plans(dict[Any, ViewPlan]):
 
     def make(self, view: Any) -> ViewPlan:
         looked_at, due, due_for_fdi = plan_for(view, self.gates)
-        # Django's own login_not_required says what our public says.
-        if due and getattr(view, "login_required", True) is False and not marks_of(view).pending:
+        if due and _is_opened(view) and not marks_of(view).pending:
             due, due_for_fdi = (), (ANYBODY,)
         looked_at = (looked_at or _is_gated_inside(view)) and not marks_of(view).own
         plan = ViewPlan(looked_at, due, due_for_fdi, is_async(view))
@@ -60,6 +59,18 @@ def leads_to_ours(request: Any) -> bool:
     except Resolver404:
         return False
     return marks_of(found.func).own
+
+
+def _is_opened(view: Any) -> bool:
+    """Whether Django's own `login_not_required` says of a view what our `public` says.
+
+    REST framework says it of all its views, in `as_view`: only at their `dispatch` is it the
+    project's word.
+    """
+    made_of = getattr(view, "cls", None)
+    if any(base.__module__ == "rest_framework.views" for base in getattr(made_of, "__mro__", ())):
+        view = getattr(made_of, "dispatch", None)
+    return getattr(view, "login_required", True) is False
 
 
 def _is_gated_inside(view: Any) -> bool:

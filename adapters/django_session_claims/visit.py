@@ -71,6 +71,13 @@ def keep_uncached(request: Any) -> None:
         setattr(request, _STORES_PAGE, False)
 
 
+def _keep_uncached_here(request: Any, visit: Visit) -> None:
+    """The same where a gate was given a request: that may be a copy, or stand in front of ours."""
+    keep_uncached(request)
+    if request is not visit.page:
+        keep_uncached(visit.page)
+
+
 def read(visit: Visit) -> Auth:
     """Who it is, for what needs to know, whatever the view's policy is.
 
@@ -167,7 +174,7 @@ def get_auth(request: HttpRequest, default: Any = _UNSET) -> Any:
 
 def refusal_for(request: Any, visit: Visit, requirement: Requirement) -> Refused | None:
     """What stands against a request; noted as read."""
-    keep_uncached(request)
+    _keep_uncached_here(request, visit)
     decision = judge(visit, requirement)
     return None if decision is ALLOW else refused(decision, visit.facts)
 
@@ -202,8 +209,8 @@ def check(request: Any, requirement: Requirement) -> None:
     if isinstance(visit.side, AsyncReading):  # a gate hidden from the middleware, in a sync view
         if visit.settled is None or requirement.live or due(visit, requirement):
             visit.side = conf.reading()  # which may wait
-    if hasattr(request, _STORES_PAGE):
-        keep_uncached(request)
+    if request is not visit.page or hasattr(request, _STORES_PAGE):
+        _keep_uncached_here(request, visit)
     decision = judge(visit, requirement)
     if decision is not ALLOW:
         raise refused(decision, visit.facts)

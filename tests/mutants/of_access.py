@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant, core
 
+IN_REST = ("tests/adapters/django_project/test_rest_framework.py",)
+
 MUTANTS = (
     Mutant("mask off by one", "access",
            "if mask >> j & 1]", "if mask >> (j + 1) & 1]",
@@ -148,4 +150,10 @@ MUTANTS = (
            "    if not marks:\n        return NOTHING_DUE\n",
            "login_required written above app.route guards nothing",
            ("tests/adapters/test_contract_flask.py",)),
+    Mutant("REST framework's mark counts as the project's", "adapters/django_session_claims/plans.py",
+           '        view = getattr(made_of, "dispatch", None)\n', "        pass\n",
+           "under required every view of REST framework is open", IN_REST),
+    Mutant("only the request that the gate was given is kept uncached", "adapters/django_session_claims/visit.py",
+           "    if request is not visit.page:\n        keep_uncached(visit.page)\n", "",
+           "the page cache hands what is behind a gate to everybody", IN_REST),
 )  # fmt: skip
