@@ -16,7 +16,7 @@ from flask_session_claims.core.errors import ConfigurationError
 from flask_session_claims.core.gate import ALLOW, SIGNED_IN, Requirement, due, judge
 from flask_session_claims.core.policy import NOTHING_DUE, Plan, marks_of, plan_for
 from flask_session_claims.core.request import Exchange
-from flask_session_claims.io.headers import with_headers_of
+from flask_session_claims.io.headers import put_on, with_headers_of
 from flask_session_claims.io.hooks import Hooks
 from flask_session_claims.io.recalling import AsgiReading
 from flask_session_claims.io.transports import Asgi
@@ -63,6 +63,8 @@ class QuartSide(AsgiReading):
 
     #: The app's functions, its own sessions' or not.
     hooks: Hooks
+    #: Whether headers are put on inside of the app too.
+    finishes_inside: bool = False
 
 
 def install(app: Quart, side: QuartSide) -> None:
@@ -127,7 +129,7 @@ def _ahead(kind: Kind, app: Quart, side: QuartSide, proceed: Hooked) -> Hooked:
             plans[endpoint] = (view, plan)
         exchange = connection.scope.pop(_BEGUN, None)
         if exchange is None or exchange.side is not side:
-            exchange = exchange_for(connection.scope, side)
+            exchange = _alone(connection.scope, side)
         exchange.request = connection.scope  # middleware between may have handed on another
         if plan.looked_at:
             known = side.recall(exchange)
@@ -173,6 +175,41 @@ def _closing(kind: Kind, issuing: Issuing, proceed: Hooked) -> Hooked:
         return response
 
     return process
+
+
+def _alone(scope: Any, side: QuartSide) -> QuartExchange:
+    """The exchange of a connection that has come past `_around`.
+
+    Who kept the app's `asgi_app` before we were around it serves such.
+    """
+    exchange = exchange_for(scope, side)
+    exchange.is_alone = True
+    if not side.finishes_inside:
+        _finish_inside(current_app, side)
+    return exchange
+
+
+def _finish_inside(app: Any, side: QuartSide) -> None:
+    """From now on put headers on inside of the app too.
+
+    Not from the start, for it is a call more in every request.
+    """
+
+    def finishing(kind: Kind, proceed: Hooked) -> Hooked:
+        async def process(*given: Any) -> ResponseTypes | None:
+            response: ResponseTypes | None = await proceed(*given)
+            exchange = of_context(kind)
+            if exchange is not None and exchange.is_alone and response is not None:
+                exchange.is_alone, exchange.sent = False, True
+                if exchange.was_read or exchange.effects:
+                    put_on(response.headers, exchange)
+            return response
+
+        return process
+
+    app.process_response = finishing(REQUEST, app.process_response)
+    app.postprocess_websocket = finishing(WEBSOCKET, app.postprocess_websocket)
+    side.finishes_inside = True
 
 
 def _ending(kind: Kind, issuing: Issuing) -> Callable[[BaseException | None], Awaitable[None]]:
@@ -231,7 +268,7 @@ def exchange_at_hand() -> QuartExchange:
     if kind is None:
         raise outside()
     context = kind.find_context(None)
-    exchange = exchange_for(kind.connection_of(context).scope, state())
+    exchange = _alone(kind.connection_of(context).scope, state())
     enter(exchange, context)
     return exchange
 

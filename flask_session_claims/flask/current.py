@@ -24,7 +24,7 @@ from ..core.gate import ALLOW, Decision, Requirement, judge, unavailable
 from ..core.policy import NOTHING_DUE, plan_for
 from ..core.request import Exchange, RequestAuth
 from ..io.contexts import finder, give_g_auth
-from ..io.headers import add_to, header_of
+from ..io.headers import add_to, header_of, put_on
 from ..io.transports import Wsgi
 from .refusals import error_of, refuse
 from .side import FlaskSide, side_of_app
@@ -32,7 +32,7 @@ from .side import FlaskSide, side_of_app
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from flask.typing import ResponseReturnValue
-    from flask.wrappers import Request
+    from flask.wrappers import Request, Response
 
 T = TypeVar("T")
 
@@ -65,6 +65,8 @@ class FlaskExchange(Exchange):
     """An exchange whose side is the Flask extension's."""
 
     side: FlaskSide
+    #: Whether ours has not seen the request outside of the app, and so will not see its response.
+    is_alone: bool = False
 
 
 class FlaskAuth(RequestAuth):
@@ -166,11 +168,46 @@ def _begin(here: Request, home: FlaskSide) -> FlaskExchange:
     begun: FlaskExchange | None = here.environ.pop(_BEGUN, None)
     if begun is None or begun.side is not home:
         begun = FlaskExchange(here.environ, home)
+        begun.is_alone = True
+        if not home.finishes_inside:
+            _finish_inside(_find_context(None).app, home)
     begun.request = here.environ  # middleware between may have handed on another
     if home.select is not None:
         begun.side = home.side_for(here)
     setattr(here, _EXCHANGE, begun)
     return begun
+
+
+def _finish_inside(app: Flask, home: FlaskSide) -> None:
+    """From now on put headers on inside of the app too, for requests that come past `_around`.
+
+    Who kept the app's `wsgi_app` before we were around it serves such, as Connexion does. Not
+    from the start, for it is a call more in every request.
+    """
+    proceed = app.process_response
+
+    def process_response(*given: Any) -> Response:
+        response = proceed(*given)
+        exchange = getattr(_request(), _EXCHANGE, None)
+        if exchange is not None and exchange.is_alone and not exchange.sent:
+            exchange.sent = True
+            if exchange.was_read or exchange.effects:
+                issuing = exchange.side.issuing
+                if issuing is not None:
+                    issuing.close(exchange, response.status_code, response.headers.get)
+                put_on(response.headers, exchange)
+        return response
+
+    def end(error: BaseException | None) -> None:
+        exchange = getattr(_request(), _EXCHANGE, None)
+        if error is not None and exchange is not None and exchange.is_alone and not exchange.sent:
+            issuing = exchange.side.issuing
+            if issuing is not None:
+                issuing.close(exchange, 500)  # as in _around
+
+    app.process_response = process_response  # type: ignore[assignment, method-assign]
+    app.teardown_request_funcs.setdefault(None, []).append(end)
+    home.finishes_inside = True  # only now: another thread may be here too, and twice does no harm
 
 
 # --- where the current one is -------------------------------------------------------------

@@ -90,6 +90,8 @@ class FlaskSide(WsgiReading):
     select: Select | None = None
     #: By endpoint, as long as it has this view.
     plans: dict[str, tuple[Any, Plan]]
+    #: On the home: whether headers are put on inside of the app too.
+    finishes_inside: bool = False
 
     def settle_in(self, home: FlaskSide | None, callbacks: Callbacks) -> None:
         """Take up its place in an app: as the home of others, or beside it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from ..core.auth import Auth
 from ..core.request import PRIVATE, Exchange, response_headers
@@ -37,6 +38,14 @@ def add_to(headers: list[tuple[str, str]], exchange: Exchange) -> None:
     headers += replace
     if add:
         headers += add
+
+
+def put_on(headers: Any, exchange: Exchange) -> None:
+    """The same, in the headers of a response of Werkzeug's kind."""
+    fields: list[tuple[str, str]] = headers.to_wsgi_list()
+    add_to(fields, exchange)
+    headers.clear()
+    headers.extend(fields)
 
 
 def with_headers_of(

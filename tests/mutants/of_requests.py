@@ -243,4 +243,13 @@ MUTANTS = (
            '        return given.get("issuer") in (None, "clerk") and not given.keys() & {"jwks", "jwks_url"}\n',
            "        return True\n",
            "a forgotten CLERK_JWT_KEY decides whose tokens are good", core("settings")),
+    Mutant("past our wrapper Flask's responses get nothing", "flask_session_claims/flask/current.py",
+           "                put_on(response.headers, exchange)\n", "                pass\n",
+           "a shared cache keeps a user's page, and a sign-in is lost", ("tests/adapters/flask/test_kept_app.py",)),
+    Mutant("past our wrapper Quart's responses get nothing", "adapters/quart_session_claims/current.py",
+           "                    put_on(response.headers, exchange)\n", "                    pass\n",
+           "a shared cache keeps a user's page, and a sign-in is lost", ("tests/adapters/test_quart_kept_app.py",)),
+    Mutant("past our wrapper a view that raises signs in", "flask_session_claims/flask/current.py",
+           "                issuing.close(exchange, 500)  # as in _around\n", "                pass\n",
+           "a session without a browser lives on", ("tests/adapters/flask/test_kept_app.py",)),
 )  # fmt: skip
