@@ -129,7 +129,7 @@ def _ahead(kind: Kind, app: Quart, side: QuartSide, proceed: Hooked) -> Hooked:
             plans[endpoint] = (view, plan)
         exchange = connection.scope.pop(_BEGUN, None)
         if exchange is None or exchange.side is not side:
-            exchange = _alone(connection.scope, side)
+            exchange = _unwrapped(connection.scope, side)
         exchange.request = connection.scope  # middleware between may have handed on another
         if plan.looked_at:
             known = side.recall(exchange)
@@ -177,13 +177,13 @@ def _closing(kind: Kind, issuing: Issuing, proceed: Hooked) -> Hooked:
     return process
 
 
-def _alone(scope: Any, side: QuartSide) -> QuartExchange:
+def _unwrapped(scope: Any, side: QuartSide) -> QuartExchange:
     """The exchange of a connection that has come past `_around`.
 
     Who kept the app's `asgi_app` before we were around it serves such.
     """
     exchange = exchange_for(scope, side)
-    exchange.is_alone = True
+    exchange.is_unwrapped = True
     if not side.finishes_inside:
         _finish_inside(current_app, side)
     return exchange
@@ -199,8 +199,8 @@ def _finish_inside(app: Any, side: QuartSide) -> None:
         async def process(*given: Any) -> ResponseTypes | None:
             response: ResponseTypes | None = await proceed(*given)
             exchange = of_context(kind)
-            if exchange is not None and exchange.is_alone and response is not None:
-                exchange.is_alone, exchange.sent = False, True
+            if exchange is not None and exchange.is_unwrapped and response is not None:
+                exchange.is_unwrapped, exchange.sent = False, True  # once
                 if exchange.was_read or exchange.effects:
                     put_on(response.headers, exchange)
             return response
@@ -268,7 +268,7 @@ def exchange_at_hand() -> QuartExchange:
     if kind is None:
         raise outside()
     context = kind.find_context(None)
-    exchange = _alone(kind.connection_of(context).scope, state())
+    exchange = _unwrapped(kind.connection_of(context).scope, state())
     enter(exchange, context)
     return exchange
 

@@ -57,7 +57,7 @@ class QuartExchange(Exchange):
     side: AsyncReading
     kind: Kind = REQUEST
     #: Whether ours has not seen the request outside of the app, and so will not see its response.
-    is_alone: bool = False
+    is_unwrapped: bool = False
 
     def __deepcopy__(self, memo: object) -> QuartExchange:
         return self  # it stays this one in a scope that is copied, as by Hypercorn's ProxyFix

@@ -66,7 +66,7 @@ class FlaskExchange(Exchange):
 
     side: FlaskSide
     #: Whether ours has not seen the request outside of the app, and so will not see its response.
-    is_alone: bool = False
+    is_unwrapped: bool = False
 
 
 class FlaskAuth(RequestAuth):
@@ -168,7 +168,7 @@ def _begin(here: Request, home: FlaskSide) -> FlaskExchange:
     begun: FlaskExchange | None = here.environ.pop(_BEGUN, None)
     if begun is None or begun.side is not home:
         begun = FlaskExchange(here.environ, home)
-        begun.is_alone = True
+        begun.is_unwrapped = True
         if not home.finishes_inside:
             _finish_inside(_find_context(None).app, home)
     begun.request = here.environ  # middleware between may have handed on another
@@ -186,10 +186,16 @@ def _finish_inside(app: Flask, home: FlaskSide) -> None:
     """
     proceed = app.process_response
 
+    def unsent() -> FlaskExchange | None:
+        exchange: FlaskExchange | None = getattr(_request(), _EXCHANGE, None)
+        if exchange is None or not exchange.is_unwrapped or exchange.sent:
+            return None
+        return exchange
+
     def process_response(*given: Any) -> Response:
         response = proceed(*given)
-        exchange = getattr(_request(), _EXCHANGE, None)
-        if exchange is not None and exchange.is_alone and not exchange.sent:
+        exchange = unsent()
+        if exchange is not None:
             exchange.sent = True
             if exchange.was_read or exchange.effects:
                 issuing = exchange.side.issuing
@@ -199,11 +205,9 @@ def _finish_inside(app: Flask, home: FlaskSide) -> None:
         return response
 
     def end(error: BaseException | None) -> None:
-        exchange = getattr(_request(), _EXCHANGE, None)
-        if error is not None and exchange is not None and exchange.is_alone and not exchange.sent:
-            issuing = exchange.side.issuing
-            if issuing is not None:
-                issuing.close(exchange, 500)  # as in _around
+        exchange = unsent() if error is not None else None
+        if exchange is not None and exchange.side.issuing is not None:
+            exchange.side.issuing.close(exchange, 500)  # as in _around
 
     app.process_response = process_response  # type: ignore[assignment, method-assign]
     app.teardown_request_funcs.setdefault(None, []).append(end)

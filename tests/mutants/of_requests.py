@@ -250,6 +250,6 @@ MUTANTS = (
            "                    put_on(response.headers, exchange)\n", "                    pass\n",
            "a shared cache keeps a user's page, and a sign-in is lost", ("tests/adapters/test_quart_kept_app.py",)),
     Mutant("past our wrapper a view that raises signs in", "flask_session_claims/flask/current.py",
-           "                issuing.close(exchange, 500)  # as in _around\n", "                pass\n",
+           "            exchange.side.issuing.close(exchange, 500)  # as in _around\n", "            pass\n",
            "a session without a browser lives on", ("tests/adapters/flask/test_kept_app.py",)),
 )  # fmt: skip
